@@ -1,0 +1,17 @@
+import { v5 as uuidFromName, v7 as uuidByTime } from 'uuid';
+
+/** A new task id: a version 7 UUID, so that ids made one after another lie side by side in an index. */
+export function newTaskId(): string {
+  return uuidByTime();
+}
+
+/** Namespace of the ids that are derived from an occurrence of a schedule. Part of the format: never change it. */
+const OCCURRENCE_NAMESPACE = '5e7f1f0e-6d0b-4c1c-9d57-0d5b0c8f7a11';
+
+/**
+ * The task id of one occurrence of a schedule. Two beats that publish the same occurrence publish the same id, so the
+ * second publication is recognised and dropped.
+ */
+export function occurrenceTaskId(scheduleName: string, dueAt: number): string {
+  return uuidFromName(`${scheduleName}@${dueAt}`, OCCURRENCE_NAMESPACE);
+}

@@ -1,0 +1,47 @@
+import type { EncodedMessage } from '../message/encoded-message.js';
+import type { OutgoingMessage } from './broker.js';
+import type { ResultRecord } from './result-backend.js';
+
+/** One message leased to one consumer. Data only: it can be logged, queued and sent to a pool. */
+export interface Delivery {
+  /** Undecoded. */
+  readonly message: EncodedMessage;
+  readonly queue: string;
+  /** The driver's own ticket; the fence is in it. */
+  readonly receipt: unknown;
+  /** How often this message has been delivered, this time included. Starts at 1 and grows; the fence of results. */
+  readonly run: number;
+  /** How often a runner of this message was lost before it settled. Absent where the broker cannot know. */
+  readonly lostLeases?: number;
+  readonly redelivered: boolean;
+  /** When the broker accepted the message, epoch milliseconds, where it knows. */
+  readonly enqueuedAt?: number;
+}
+
+/** What becomes of a delivery. `effects` are applied in the same step where `atomicCompletion` is offered. */
+export type Settlement =
+  | { readonly kind: 'ack'; readonly delivery: Delivery; readonly effects?: SettlementEffects }
+  /** As if never received: same place in line, `lostLeases` unchanged, `run` goes on counting. */
+  | { readonly kind: 'release'; readonly delivery: Delivery }
+  /** The next form of the same task: retry, snooze, park until eta. Same id. */
+  | {
+      readonly kind: 'replace';
+      readonly delivery: Delivery;
+      readonly message: OutgoingMessage;
+      readonly effects?: SettlementEffects;
+    }
+  | {
+      readonly kind: 'dead-letter';
+      readonly delivery: Delivery;
+      /** Short, for operators, e.g. `unknown task` or `lost 3 workers`. */
+      readonly reason: string;
+      readonly effects?: SettlementEffects;
+    };
+
+export interface SettlementEffects {
+  readonly results?: readonly ResultRecord[];
+  readonly publish?: readonly OutgoingMessage[];
+}
+
+export type SettleOutcome = 'settled' | 'lost';
+export type ExtendOutcome = 'extended' | 'lost';

@@ -1,0 +1,53 @@
+import type { EncodedMessage } from '../message/encoded-message.js';
+
+/** For operators: depths, peeking, pausing, dead letters. Kept off the broker so that a minimal driver stays small. */
+export interface QueueInspector {
+  /** Every queue the store knows. */
+  queues(): Promise<readonly QueueFacts[]>;
+  /** Messages of a queue, oldest first, without taking them. */
+  peek(query: {
+    readonly queue: string;
+    readonly status: MessageStatus;
+    readonly limit: number;
+  }): Promise<readonly QueuedMessage[]>;
+  /** Deletes what is ready or delayed in a queue. Returns how many. Leased and dead messages stay. */
+  purge(queue: string): Promise<number>;
+  /** A paused queue keeps accepting messages and hands none out, until resumed; survives restarts. */
+  pause(queue: string): Promise<void>;
+  resume(queue: string): Promise<void>;
+  /** Dead letters, newest first. */
+  deadLetters(query: { readonly queue?: string; readonly limit: number; readonly cursor?: string }): Promise<{
+    readonly messages: readonly DeadLetter[];
+    readonly nextCursor?: string;
+  }>;
+  /** Puts dead messages back into their queue with counters reset. Returns the ids that were dead. */
+  redrive(taskIds: readonly string[]): Promise<readonly string[]>;
+}
+
+export type MessageStatus = 'ready' | 'delayed' | 'leased';
+
+export interface QueueFacts {
+  readonly name: string;
+  readonly paused: boolean;
+  readonly ready: number;
+  readonly delayed: number;
+  readonly leased: number;
+  readonly dead: number;
+  /** Age of the oldest ready message in milliseconds; undefined when none is ready. */
+  readonly oldestReadyMs: number | undefined;
+}
+
+export interface QueuedMessage {
+  readonly id: string;
+  readonly task: string;
+  readonly queue: string;
+  readonly priority: number;
+  readonly enqueuedAt: number;
+  readonly eta: number | undefined;
+  readonly message: EncodedMessage;
+}
+
+export interface DeadLetter extends QueuedMessage {
+  readonly reason: string;
+  readonly diedAt: number;
+}

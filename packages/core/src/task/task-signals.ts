@@ -1,0 +1,77 @@
+import type { Duration } from '../config/duration.js';
+
+/**
+ * How a handler ends otherwise than by returning or failing. Signals are thrown, but they are control flow: never
+ * counted as failures, never wrapped. Recognised by brand, so a second copy of the package does no harm.
+ */
+const BRAND: unique symbol = Symbol.for('@taskqueue/signal') as never;
+
+export type TaskSignalKind = 'retry' | 'snooze' | 'ignore' | 'reject';
+
+export abstract class TaskSignal extends Error {
+  abstract readonly kind: TaskSignalKind;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+}
+
+export function isTaskSignal(value: unknown): value is Retry | Snooze | Ignore | Reject {
+  return typeof value === 'object' && value !== null && BRAND in value;
+}
+
+export interface RetryOptions {
+  /** Wait this long before the next attempt. Default: the task's retry policy. */
+  readonly countdown?: Duration;
+  /** Not before this instant. Wins over `countdown`. */
+  readonly eta?: Date;
+  /** Attempts after the first, for this retry. Default: the task's policy. `Infinity` for ever. */
+  readonly max?: number;
+  /** Replaces the arguments of the next attempt. */
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  /** The error that makes the retry necessary; it is the failure when no attempt is left. */
+  readonly cause?: unknown;
+}
+
+/** Run the task again later; uses an attempt. Thrown by `ctx.retry()`. */
+export class Retry extends TaskSignal {
+  readonly kind = 'retry';
+  constructor(readonly options: RetryOptions = {}) {
+    super('Retry', options.cause === undefined ? undefined : { cause: options.cause });
+  }
+}
+
+/** Back to the queue for `delay` without using an attempt. */
+export class Snooze extends TaskSignal {
+  readonly kind = 'snooze';
+  constructor(
+    readonly delay: Duration,
+    readonly reason?: string,
+  ) {
+    super(reason ?? 'Snooze');
+  }
+}
+
+/** Done; store no result and run no callback. */
+export class Ignore extends TaskSignal {
+  readonly kind = 'ignore';
+  constructor(readonly reason?: string) {
+    super(reason ?? 'Ignore');
+  }
+}
+
+/** Refuse the message: to the dead letters, or back to the queue with `requeue`. */
+export class Reject extends TaskSignal {
+  readonly kind = 'reject';
+  readonly requeue: boolean;
+  constructor(
+    readonly reason: string,
+    options: { readonly requeue?: boolean } = {},
+  ) {
+    super(reason);
+    this.requeue = options.requeue ?? false;
+  }
+}
