@@ -23,7 +23,7 @@ export type Settlement =
   | { readonly kind: 'ack'; readonly delivery: Delivery; readonly effects?: SettlementEffects }
   /** As if never received: same place in line, `lostLeases` unchanged, `run` goes on counting. */
   | { readonly kind: 'release'; readonly delivery: Delivery }
-  /** The next form of the same task: retry, snooze, park until eta. Same id. */
+  /** The next form of the same task: retry, snooze, park until eta. Same id; `run` goes on counting, `lostLeases` starts anew. */
   | {
       readonly kind: 'replace';
       readonly delivery: Delivery;

@@ -20,7 +20,7 @@ export interface QueueInspector {
     readonly messages: readonly DeadLetter[];
     readonly nextCursor?: string;
   }>;
-  /** Puts dead messages back into their queue with counters reset. Returns the ids that were dead. */
+  /** Puts dead messages back into their queue with `lostLeases` reset and their result record forgotten. Returns the ids that were dead. */
   redrive(taskIds: readonly string[]): Promise<readonly string[]>;
 }
 

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import type { ConformanceContext, TestRunner } from './context.js';
+import { ackAll, idsOf, message, receive, receiveNothing, settle } from './context.js';
+
+/** Receiving, and every way to settle. */
+export function deliverySuite(context: ConformanceContext, { describe, it }: TestRunner): void {
+  describe('receive', () => {
+    it('never hands out more than was asked for', async () => {
+      const queue = await context.queue();
+      await context.publish(...Array.from({ length: 5 }, () => message(queue)));
+      const consumer = await context.consumer([queue]);
+      const first = await consumer.receive({ max: 2, signal: AbortSignal.timeout(5_000) });
+      assert(first.length >= 1 && first.length <= 2);
+      assert.deepEqual(await consumer.receive({ max: 0, signal: AbortSignal.timeout(100) }), []);
+    });
+
+    it('gives each message to one consumer only', async () => {
+      const queue = await context.queue();
+      const ids = await context.publish(...Array.from({ length: 40 }, () => message(queue)));
+      const consumers = [await context.consumer([queue]), await context.consumer([queue], { driver: context.peer })];
+      const seen: string[] = [];
+      const signal = AbortSignal.timeout(10_000);
+      await Promise.all(
+        consumers.map(async (consumer) => {
+          while (seen.length < 40 && !signal.aborted) {
+            seen.push(
+              ...idsOf(await consumer.receive({ max: 5, signal: AbortSignal.any([signal, AbortSignal.timeout(300)]) })),
+            );
+          }
+        }),
+      );
+      assert.deepEqual(seen.sort(), [...ids].sort());
+    });
+
+    it('obeys the signal promptly', async () => {
+      const consumer = await context.consumer([await context.queue()]);
+      const controller = new AbortController();
+      const waiting = consumer.receive({ max: 1, signal: controller.signal });
+      const started = performance.now();
+      controller.abort();
+      assert.deepEqual(await waiting, []);
+      assert(performance.now() - started < 1_000);
+    });
+
+    it('wakes up for a message that comes while it waits', async () => {
+      const queue = await context.queue();
+      const consumer = await context.consumer([queue]);
+      const waiting = consumer.receive({ max: 1, signal: AbortSignal.timeout(10_000) });
+      const ids = await context.publish(message(queue));
+      assert.deepEqual(idsOf(await waiting), ids);
+    });
+
+    it('takes from its own queues only', async () => {
+      const [mine, other] = [await context.queue(), await context.queue()];
+      await context.publish(message(other));
+      const ids = await context.publish(message(mine));
+      const consumer = await context.consumer([mine]);
+      assert.deepEqual(idsOf(await receive(consumer, 1)), ids);
+      await receiveNothing(consumer);
+    });
+
+    it('prefers queues in the order of the subscription', async () => {
+      const [first, second] = [await context.queue(), await context.queue()];
+      const late = await context.publish(message(second));
+      const early = await context.publish(message(first));
+      const consumer = await context.consumer([first, second]);
+      assert.deepEqual(idsOf(await receive(consumer, 2)), [...early, ...late]);
+    });
+
+    it('counts the deliveries of a message', async () => {
+      const queue = await context.queue();
+      await context.publish(message(queue));
+      const consumer = await context.consumer([queue]);
+      const [first] = await receive(consumer, 1);
+      assert(first);
+      assert.equal(first.run, 1);
+      assert.equal(first.redelivered, false);
+      await settle(consumer, { kind: 'release', delivery: first });
+      const [second] = await receive(consumer, 1);
+      assert.equal(second?.run, 2);
+      assert.equal(second?.redelivered, true);
+    });
+  });
+
+  describe('settle', () => {
+    it('removes what is acknowledged', async () => {
+      const queue = await context.queue();
+      await context.publish(message(queue));
+      const consumer = await context.consumer([queue]);
+      await ackAll(consumer, await receive(consumer, 1));
+      await receiveNothing(consumer);
+    });
+
+    it('answers lost for a second settlement and changes nothing', async () => {
+      const queue = await context.queue();
+      await context.publish(message(queue));
+      const consumer = await context.consumer([queue]);
+      const [delivery] = await receive(consumer, 1);
+      assert(delivery);
+      assert.equal(await settle(consumer, { kind: 'ack', delivery }), 'settled');
+      assert.equal(await settle(consumer, { kind: 'ack', delivery }), 'lost');
+      assert.equal(await settle(consumer, { kind: 'release', delivery }), 'lost');
+      await receiveNothing(consumer);
+    });
+
+    it('puts what is released back at its place, uncounted as lost', async () => {
+      const queue = await context.queue();
+      const ids = await context.publish(message(queue), message(queue));
+      const consumer = await context.consumer([queue]);
+      const [first] = await receive(consumer, 1);
+      assert(first);
+      assert.equal(await settle(consumer, { kind: 'release', delivery: first }), 'settled');
+      const again = await receive(consumer, 2);
+      assert.deepEqual(idsOf(again), ids);
+      if (context.broker.capabilities.countsLostLeases) assert.equal(again[0]?.lostLeases, 0);
+    });
+
+    it('replaces a message by its next form under the same id', async () => {
+      const queue = await context.queue();
+      const original = message(queue);
+      await context.publish(original);
+      const consumer = await context.consumer([queue]);
+      const [delivery] = await receive(consumer, 1);
+      assert(delivery);
+      const next = message(queue, { id: original.id });
+      const headers = { ...next.message.headers, retries: 1 };
+      const replacement = { ...next, message: { ...next.message, headers } };
+      assert.equal(await settle(consumer, { kind: 'replace', delivery, message: replacement }), 'settled');
+      const [again] = await receive(consumer, 1);
+      assert(again);
+      assert.equal(again.message.headers['retries'], 1);
+      assert(again.run > delivery.run, 'the run counter grows over a replacement');
+      await ackAll(consumer, [again]);
+      await receiveNothing(consumer);
+    });
+
+    it('replaces into another queue and with a delay', async () => {
+      if (context.broker.capabilities.delay === 'none') return;
+      const [queue, other] = [await context.queue(), await context.queue()];
+      const original = message(queue);
+      await context.publish(original);
+      const consumer = await context.consumer([queue]);
+      const [delivery] = await receive(consumer, 1);
+      assert(delivery);
+      const next = message(other, { id: original.id, delayMs: 200 });
+      await settle(consumer, { kind: 'replace', delivery, message: next });
+      await receiveNothing(await context.consumer([queue]), 50);
+      assert.deepEqual(idsOf(await receive(await context.consumer([other]), 1)), [original.id]);
+    });
+
+    it('answers a batch in order, each on its own', async () => {
+      const queue = await context.queue();
+      await context.publish(message(queue), message(queue), message(queue));
+      const consumer = await context.consumer([queue]);
+      const [first, second, third] = await receive(consumer, 3);
+      assert(first && second && third);
+      await settle(consumer, { kind: 'ack', delivery: second });
+      const outcomes = await consumer.settle([first, second, third].map((delivery) => ({ kind: 'ack', delivery })));
+      assert.deepEqual(outcomes, ['settled', 'lost', 'settled']);
+    });
+
+    it('removes dead letters from the queue', async () => {
+      const queue = await context.queue();
+      await context.publish(message(queue));
+      const consumer = await context.consumer([queue]);
+      const [delivery] = await receive(consumer, 1);
+      assert(delivery);
+      assert.equal(await settle(consumer, { kind: 'dead-letter', delivery, reason: 'unknown task' }), 'settled');
+      await receiveNothing(consumer);
+    });
+
+    it('applies the effects of a settlement with it, where it says so', async () => {
+      if (!context.broker.capabilities.atomicCompletion) return;
+      const { results } = context.driver;
+      assert(results, 'atomicCompletion needs results');
+      const queue = await context.queue();
+      const [id] = await context.publish(message(queue));
+      const consumer = await context.consumer([queue]);
+      const [delivery] = await receive(consumer, 1);
+      assert(delivery && id);
+      const follower = message(queue);
+      const effects = {
+        results: [{ taskId: id, state: 'SUCCESS' as const, name: 'conformance.task', run: delivery.run, attempts: 1 }],
+        publish: [follower],
+      };
+      assert.equal(await settle(consumer, { kind: 'ack', delivery, effects }), 'settled');
+      assert.equal((await results.get([id]))[0]?.state, 'SUCCESS');
+      assert.deepEqual(idsOf(await receive(consumer, 1)), [follower.id]);
+    });
+  });
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { RevocationStore } from '../ports/revocations.js';
+import type { ConformanceContext, TestRunner } from './context.js';
+import { message, receive, receiveNothing } from './context.js';
+
+/** Revoked task ids. */
+export function revocationSuite(context: ConformanceContext, { describe, it }: TestRunner): void {
+  const store = (): RevocationStore => {
+    assert(context.driver.revocations);
+    return context.driver.revocations;
+  };
+  const inAMinute = (): number => Date.now() + 60_000;
+
+  describe('revocations', () => {
+    it('are told to every process that asks after them', async () => {
+      assert(context.peer.revocations);
+      const { marker } = await context.peer.revocations.since(undefined);
+      const id = randomUUID();
+      await store().revoke([{ taskId: id, terminate: true, expiresAt: inAMinute() }]);
+      const news = await context.peer.revocations.since(marker);
+      const mine = news.revocations.find((one) => one.taskId === id);
+      assert.equal(mine?.terminate, true);
+      assert(Math.abs((mine?.expiresAt ?? 0) - inAMinute()) < 5_000);
+      const later = await context.peer.revocations.since(news.marker);
+      assert(!later.revocations.some((one) => one.taskId === id));
+    });
+
+    it('are told to a process that starts later, until they expire', async () => {
+      const [live, expired] = [randomUUID(), randomUUID()];
+      await store().revoke([
+        { taskId: live, terminate: false, expiresAt: inAMinute() },
+        { taskId: expired, terminate: false, expiresAt: Date.now() - 1 },
+      ]);
+      const known = (await store().since(undefined)).revocations.map((one) => one.taskId);
+      assert(known.includes(live));
+      assert(!known.includes(expired));
+    });
+
+    it('take a waiting message out and record it REVOKED in the same step', async () => {
+      const queue = await context.queue();
+      const [ready, delayed] = await context.publish(message(queue), message(queue, { delayMs: 60_000 }));
+      assert(ready && delayed);
+      const removed = await store().revoke(
+        [ready, delayed].map((taskId) => ({ taskId, terminate: false, expiresAt: inAMinute() })),
+      );
+      if (removed.length === 0) return; // a broker that cannot look into its queues
+      assert.deepEqual([...removed].sort(), [ready, delayed].sort());
+      const records = await context.driver.results?.get([ready, delayed]);
+      assert.deepEqual(
+        records?.map((one) => one?.state),
+        ['REVOKED', 'REVOKED'],
+      );
+      await receiveNothing(await context.consumer([queue]));
+    });
+
+    it('leave a leased message to its worker', async () => {
+      const queue = await context.queue();
+      const [id] = await context.publish(message(queue));
+      const consumer = await context.consumer([queue]);
+      const [delivery] = await receive(consumer, 1);
+      assert(id && delivery);
+      assert.deepEqual(await store().revoke([{ taskId: id, terminate: false, expiresAt: inAMinute() }]), []);
+      assert.deepEqual(await consumer.settle([{ kind: 'ack', delivery }]), ['settled']);
+    });
+
+    it('may name a task twice, and tasks nobody knows', async () => {
+      const id = randomUUID();
+      const one = { taskId: id, terminate: false, expiresAt: inAMinute() };
+      await store().revoke([one, one]);
+      await store().revoke([{ ...one, terminate: true }]);
+      const mine = (await store().since(undefined)).revocations.filter((other) => other.taskId === id);
+      assert(mine.some((other) => other.terminate));
+    });
+  });
+}
