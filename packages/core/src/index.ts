@@ -1,1 +1,122 @@
-export {};
+// What any part may use, and tests replace
+export { systemClock } from './ambient/clock.js';
+export type { Clock, ClockTimer } from './ambient/clock.js';
+export { silentLogger } from './ambient/logger.js';
+export type { Logger } from './ambient/logger.js';
+export { newTaskId, occurrenceTaskId } from './ambient/ids.js';
+// For drivers: waiting without polling
+export { deferred } from './async/deferred.js';
+export type { Deferred } from './async/deferred.js';
+export { repeat } from './async/repeat.js';
+export type { Repeat, RepeatOptions } from './async/repeat.js';
+export { WakeUp } from './async/wake-up.js';
+// Errors
+export { ERROR_CODES } from './errors/error-codes.js';
+export type { ErrorCode } from './errors/error-codes.js';
+export {
+  BrokerError,
+  ConfigurationError,
+  isTaskQueueError,
+  MessageError,
+  ResultError,
+  showValue,
+  TaskError,
+  TaskQueueError,
+  UsageError,
+} from './errors/errors.js';
+export type { ConfigurationProblem, FailureRecord, TaskQueueErrorInit } from './errors/errors.js';
+// Settings
+export { parseDuration, toMilliseconds } from './config/duration.js';
+export type { Duration } from './config/duration.js';
+export { redactUrl } from './config/connection-url.js';
+export { environmentName, settingPaths, settingsFromEnvironment } from './config/environment.js';
+export { DEFAULT_SETTINGS } from './config/settings.js';
+export type { BeatSettings, TaskQueueSettings, TaskQueueSettingsInit, WorkerSettings } from './config/settings.js';
+export { validateSettings } from './config/validate-settings.js';
+// Tasks
+export { bindArguments } from './task/bind-arguments.js';
+export type { CallArguments } from './task/bind-arguments.js';
+export { checkQueueName, defineTask } from './task/task-definition.js';
+export type { SchemaAdapter, TaskDefinition } from './task/task-definition.js';
+export { plainHandler, TaskRegistry } from './task/task-registry.js';
+export type { RegisteredTask, TaskHandler, TaskInvocation } from './task/task-registry.js';
+export type { TaskOptions, TaskSchema } from './task/task-options.js';
+export { MAX_PRIORITY } from './task/task-options.js';
+export type { TaskContext, TaskLogger } from './task/task-context.js';
+export { Ignore, isTaskSignal, Reject, Retry, Snooze, TaskSignal } from './task/task-signals.js';
+export type { RetryOptions } from './task/task-signals.js';
+export type { ErrorMatcher, RetryOptionsInit, RetryPolicy } from './task/retry-policy.js';
+export { isTerminal, mayReplace, stateRank, TASK_STATES } from './task/task-state.js';
+export type { StateStamp, TaskState } from './task/task-state.js';
+export { revokedRecord } from './task/revoked-record.js';
+export type { RevokedReason } from './task/revoked-record.js';
+// Messages
+export type { EncodedMessage, MessageProperties } from './message/encoded-message.js';
+export type { TaskMessage, WireSignature } from './message/task-message.js';
+export type { CeleryDialect } from './message/celery-protocol.js';
+export { decodeValue, encodeValue } from './message/encoded-value.js';
+export { jsonSerializer } from './message/json-serializer.js';
+export { SerializerRegistry } from './message/serializer.js';
+export type { Serializer } from './message/serializer.js';
+export { serializerFrom, serializersFrom } from './message/wire-format.js';
+export { pythonRepr } from './message/python-repr.js';
+// Ports
+export type {
+  Broker,
+  BrokerCapabilities,
+  Consumer,
+  KeepAlive,
+  KeepAliveLoop,
+  OutgoingMessage,
+  PublishOptions,
+  PublishOutcome,
+  QueueDeclaration,
+  RecoverReport,
+  Subscription,
+} from './ports/broker.js';
+export type { Delivery, ExtendOutcome, SettlementEffects, SettleOutcome, Settlement } from './ports/delivery.js';
+export type { Driver, DriverContext } from './ports/driver.js';
+export type { DeadLetter, MessageStatus, QueuedMessage, QueueFacts, QueueInspector } from './ports/queue-inspector.js';
+export type { EncodedValue, ResultBackend, ResultPage, ResultQuery, ResultRecord } from './ports/result-backend.js';
+export type { Revocation, RevocationStore } from './ports/revocations.js';
+export type { ScheduleStep, ScheduleStore, ScheduleStoreCapabilities, StoredEntry } from './ports/schedule-store.js';
+export { composeStores } from './ports/stores.js';
+export type { DriverChoice, Stores } from './ports/stores.js';
+export { memoryDriver } from './memory/memory-driver.js';
+export type { MemoryDriverOptions } from './memory/memory-driver.js';
+// Schedules
+export { SOLAR_EVENTS } from './schedule/schedule.js';
+export type {
+  ClockedSpec,
+  CrontabSpec,
+  IntervalSpec,
+  Schedule,
+  ScheduleSpec,
+  SolarEvent,
+  SolarSpec,
+} from './schedule/schedule.js';
+export { SCHEDULE_ENTRY_DEFAULTS } from './schedule/schedule-entry.js';
+export type { MisfirePolicy, OverlapPolicy, ScheduleEntry } from './schedule/schedule-entry.js';
+export { declareEntry } from './schedule/declare-entry.js';
+export type { ScheduleEntryInit, ScheduleInit } from './schedule/declare-entry.js';
+export { isEdited, mergeDeclared } from './schedule/declared-merge.js';
+export { nextRuns, scheduleFingerprint, scheduleFrom, validateScheduleSpec } from './schedule/schedule-factory.js';
+export { parseCrontabText } from './schedule/crontab-parser.js';
+// Calling
+export { Signature } from './canvas/signature.js';
+export type { SignatureOptions } from './canvas/signature.js';
+export type { ApplyOptions, PublishRetry } from './client/task-call.js';
+export { TaskClient } from './client/task-client.js';
+export type { TaskClass, TaskClassReader, TaskClientOptions } from './client/task-client.js';
+export { TaskHandle, taskError } from './client/task-handle.js';
+export type { CallerArguments, TaskCaller, TaskMethods } from './client/task-methods.js';
+export { TaskSender } from './client/task-sender.js';
+export type { SendRequest, TaskSenderOptions } from './client/task-sender.js';
+// Running
+export { Worker } from './worker/worker.js';
+export type { WorkerOptions, WorkerState, WorkerStatus } from './worker/worker.js';
+export type { TaskFacts, WorkerEvent, WorkerListener } from './worker/worker-events.js';
+export { LocalRunner } from './pools/local-runner.js';
+export type { LocalRunnerOptions } from './pools/local-runner.js';
+export { Beat } from './beat/beat.js';
+export type { BeatOptions, BeatStatus } from './beat/beat.js';

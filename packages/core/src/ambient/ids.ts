@@ -15,3 +15,11 @@ const OCCURRENCE_NAMESPACE = '5e7f1f0e-6d0b-4c1c-9d57-0d5b0c8f7a11';
 export function occurrenceTaskId(scheduleName: string, dueAt: number): string {
   return uuidFromName(`${scheduleName}@${dueAt}`, OCCURRENCE_NAMESPACE);
 }
+
+/** Namespace of the ids that are derived from a parent task. Part of the format: never change it. */
+const DERIVED_NAMESPACE = '0a3f7a0e-41de-4b8e-8a71-6d2a3c1b9e52';
+
+/** The id of a task that another one causes; `role` tells its children apart. */
+export function derivedTaskId(parentId: string, role: string): string {
+  return uuidFromName(`${parentId}/${role}`, DERIVED_NAMESPACE);
+}

@@ -25,11 +25,12 @@ export interface ScheduleEntry {
   readonly enabled: boolean;
   readonly description: string;
   /**
-   * What to do about occurrences that fell due while no beat ran: `skip` them, send `one` for all of them (default),
-   * or `all` of them, at most `misfireLimit`, the latest ones. An occurrence up to `misfireGraceMs` late is on time.
+   * What to do about occurrences that fell due while no beat ran: `skip` them, send `one` for all of them (default; it
+   * is the latest, and stands for those on time too), or `all` of them, at most `misfireLimit`, the latest ones.
+   * Occurrences up to `misfireGraceMs` late are on time.
    */
   readonly misfire: MisfirePolicy;
-  /** Default 100. */
+  /** Default 100, at most 1000. */
   readonly misfireLimit: number;
   /** Default 60 000. */
   readonly misfireGraceMs: number;

@@ -38,15 +38,19 @@ export interface CrontabSpec {
   /** IANA name. Default `UTC`. */
   readonly timezone?: string;
   /**
-   * What happens to a fixed wall-clock time that does not exist on a day because clocks go forward: `run` once at the
-   * end of the gap (default), or `skip` that day.
+   * What happens to a fixed time of the day (minute and hour are both lists of single values) that does not exist on a
+   * day because the clocks go forward: `run` once at the end of the gap (default), or `skip` that day. Crontabs with a
+   * `*`, a range or a step in one of the two never run inside the gap, whatever this says.
    */
   readonly gap?: 'run' | 'skip';
-  /** Default `and`. */
+  /** `or`: either day field is enough, when neither matches every day. Default `and`. */
   readonly dayRule?: 'and' | 'or';
 }
 
-/** Once, at an instant. */
+/**
+ * Once, at an instant. An entry with an instant in the past that has not run yet is late, and its misfire policy
+ * decides.
+ */
 export interface ClockedSpec {
   readonly kind: 'clocked';
   /** Epoch milliseconds. */

@@ -69,9 +69,9 @@ export class Reject extends TaskSignal {
   readonly requeue: boolean;
   constructor(
     readonly reason: string,
-    options: { readonly requeue?: boolean } = {},
+    options: { readonly requeue?: boolean; readonly cause?: unknown } = {},
   ) {
-    super(reason);
+    super(reason, options.cause === undefined ? undefined : { cause: options.cause });
     this.requeue = options.requeue ?? false;
   }
 }

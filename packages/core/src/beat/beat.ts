@@ -1,0 +1,288 @@
+import { hostname } from 'node:os';
+import type { Clock } from '../ambient/clock.js';
+import { occurrenceTaskId } from '../ambient/ids.js';
+import type { Logger } from '../ambient/logger.js';
+import type { Repeat } from '../async/repeat.js';
+import { repeat } from '../async/repeat.js';
+import { MessageBuilder } from '../client/message-builder.js';
+import { toMilliseconds } from '../config/duration.js';
+import type { TaskQueueSettings } from '../config/settings.js';
+import { UsageError } from '../errors/errors.js';
+import { serializerFrom } from '../message/wire-format.js';
+import type { OutgoingMessage } from '../ports/broker.js';
+import type { ScheduleStep, ScheduleStore, StoredEntry } from '../ports/schedule-store.js';
+import type { Stores } from '../ports/stores.js';
+import { planEntry } from '../schedule/due.js';
+import type { ScheduleEntry } from '../schedule/schedule-entry.js';
+import { scheduleFingerprint } from '../schedule/schedule-factory.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import { isTerminal } from '../task/task-state.js';
+
+export interface BeatOptions {
+  readonly stores: Stores;
+  readonly registry: TaskRegistry;
+  readonly settings: TaskQueueSettings;
+  /** What code declares; synced into the store at start. */
+  readonly declared: readonly ScheduleEntry[];
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Called for each entry when its next instant is known; the Nest package shows these as timers. */
+  readonly onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void;
+}
+
+export interface BeatStatus {
+  readonly name: string;
+  readonly state: 'new' | 'running' | 'stopped';
+  readonly entries: number;
+  readonly sent: number;
+  /** Milliseconds since the store last answered; undefined before the first answer. */
+  readonly lastPollMsAgo: number | undefined;
+}
+
+/** A claim on an occurrence, where firing is not one step, lives this long. */
+const CLAIM_TTL_MS = 30_000;
+/** A one-off entry whose last run has not ended is looked at again after this. */
+const BUSY_ONE_OFF_MS = 1_000;
+/** Entries are read anew this often although the version did not change. */
+const FULL_READ_EVERY_MS = 60_000;
+
+/**
+ * Sends what falls due. Any number of beats may run on one store: an occurrence is (entry, due instant), its task has
+ * an id derived from both, and moving the entry on is a compare-and-set.
+ *
+ * ```text
+ *   poll ──version changed──► read entries
+ *    │                            │
+ *    ▼                            ▼
+ *   for each entry: plan ──► compute (first due instant, or after an edit) ──► advance
+ *                       ├──► fire: one step store:   advance + publish together
+ *                       │          two-step store:   claim ─► publish (same ids) ─► advance
+ *                       └──► wait
+ *   sleep until the earliest due instant, at most the poll interval; time is the store's
+ * ```
+ *
+ * A beat that dies between publish and advance is followed by one that publishes the same ids again and is told
+ * `duplicate`, or whose second message ends against the first one's result.
+ */
+export class Beat {
+  readonly name = `beat@${hostname()}#${process.pid}`;
+  private readonly store: ScheduleStore;
+  private readonly builder: MessageBuilder;
+  private entries: StoredEntry[] = [];
+  private version: string | undefined;
+  private readAt = -Infinity;
+  private lastPollAt: number | undefined;
+  private loop: Repeat | undefined;
+  private state: BeatStatus['state'] = 'new';
+  private sent = 0;
+
+  constructor(private readonly options: BeatOptions) {
+    const { stores, settings, clock } = options;
+    if (stores.schedules === undefined) {
+      throw new UsageError({
+        code: 'DRIVER_MISSING',
+        message: 'Beat needs a driver that keeps schedules, and none was given.',
+        remedy: 'Choose one for `schedules`, e.g. the SQL driver.',
+      });
+    }
+    this.store = stores.schedules;
+    this.builder = new MessageBuilder({
+      clock,
+      serializer: serializerFrom(settings),
+      dialect: settings.dialect,
+      compression: settings.compression === 'none' ? undefined : settings.compression,
+      defaultQueue: settings.defaultQueue,
+      origin: this.name,
+    });
+  }
+
+  /** Syncs the declared entries and begins. Rejects when the store cannot be reached. */
+  async start(): Promise<void> {
+    if (this.state !== 'new') return;
+    this.state = 'running';
+    await this.store.syncDeclared(this.options.declared);
+    const pollMs = toMilliseconds(this.options.settings.beat.poll, 'beat.poll');
+    this.loop = repeat({
+      clock: this.options.clock,
+      step: () => this.tick(pollMs),
+      onError: (error) =>
+        this.options.logger.error(`Beat cannot go on, and tries again: ${String(error)}`, stackOf(error), 'Beat'),
+    });
+  }
+
+  /** Looks at the schedules now. */
+  wake(): void {
+    this.loop?.wake();
+  }
+
+  async stop(): Promise<void> {
+    this.state = 'stopped';
+    await this.loop?.stop();
+  }
+
+  status(): BeatStatus {
+    return {
+      name: this.name,
+      state: this.state,
+      entries: this.entries.length,
+      sent: this.sent,
+      lastPollMsAgo: this.lastPollAt === undefined ? undefined : this.options.clock.monotonic() - this.lastPollAt,
+    };
+  }
+
+  private async tick(pollMs: number): Promise<number> {
+    const { now, version } = await this.store.poll();
+    const monotonic = this.options.clock.monotonic();
+    this.lastPollAt = monotonic;
+    if (version !== this.version || monotonic - this.readAt > FULL_READ_EVERY_MS) {
+      this.entries = [...(await this.store.list())];
+      this.version = version;
+      this.readAt = monotonic;
+    }
+    let sleepMs = pollMs;
+    for (const [index, entry] of this.entries.entries()) {
+      const dueIn = await this.look(entry, index, now).catch((error: unknown) => {
+        this.options.logger.error(`Schedule "${entry.name}" failed: ${String(error)}`, stackOf(error), 'Beat');
+        return pollMs;
+      });
+      sleepMs = Math.min(sleepMs, dueIn);
+    }
+    return Math.max(0, sleepMs);
+  }
+
+  /** Does what one entry needs now; answers in how many milliseconds it needs something again. */
+  private async look(entry: StoredEntry, index: number, now: number): Promise<number> {
+    const plan = planEntry({ entry, now });
+    switch (plan.action) {
+      case 'none':
+        return Infinity;
+      case 'wait':
+        this.options.onPlanned?.({ name: entry.name, dueAt: plan.until });
+        return plan.until - now;
+      case 'compute':
+        await this.move(entry, index, { nextDueAt: plan.nextDueAt, now });
+        return plan.nextDueAt === undefined ? Infinity : plan.nextDueAt - now;
+      case 'disable':
+        await this.move(entry, index, { nextDueAt: undefined, now, disable: true });
+        return Infinity;
+      case 'fire':
+        return this.fire(entry, index, plan, now);
+    }
+  }
+
+  private async fire(
+    entry: StoredEntry,
+    index: number,
+    plan: Extract<ReturnType<typeof planEntry>, { action: 'fire' }>,
+    now: number,
+  ): Promise<number> {
+    const busy = entry.overlap === 'skip' && (await this.stillRunning(entry));
+    // A one-off that finds its predecessor running is not spent: it waits for it.
+    if (busy && plan.disable) return BUSY_ONE_OFF_MS;
+    const occurrences = busy ? [] : plan.occurrences;
+    const messages = occurrences.map((dueAt) => this.message(entry, dueAt, now));
+    const skipped = plan.skipped + (busy ? plan.occurrences.length : 0);
+    if (skipped > 0) {
+      const why = busy ? 'the last run has not ended' : `beat was late and the policy is "${entry.misfire}"`;
+      this.options.logger.warn(`Schedule "${entry.name}": ${skipped} occurrence(s) skipped, ${why}.`, 'Beat');
+    }
+    const step = { nextDueAt: plan.nextDueAt, now, disable: plan.disable, messages };
+    const moved = this.options.stores.atomicFire
+      ? await this.move(entry, index, step)
+      : await this.fireInSteps(entry, index, step);
+    if (moved && messages.length > 0) {
+      this.sent += messages.length;
+      this.options.logger.log(
+        `Schedule "${entry.name}" sent ${entry.task} (${messages.map((one) => one.id).join(', ')})`,
+        'Beat',
+      );
+    }
+    return plan.nextDueAt === undefined ? Infinity : plan.nextDueAt - now;
+  }
+
+  private async fireInSteps(entry: StoredEntry, index: number, step: Step): Promise<boolean> {
+    if (entry.dueAt === undefined) return false;
+    const claim = { name: entry.name, dueAt: entry.dueAt, owner: this.name, ttlMs: CLAIM_TTL_MS };
+    if (!(await this.store.claim(claim))) return false;
+    const { messages = [] } = step;
+    for (const outcome of await this.options.stores.broker.publish(messages)) {
+      if ('error' in outcome) throw outcome.error;
+    }
+    return this.move(entry, index, { ...step, messages: [], sent: messages });
+  }
+
+  private async move(entry: StoredEntry, index: number, step: Step): Promise<boolean> {
+    const messages = step.messages ?? [];
+    const sent = step.sent ?? messages;
+    const last = sent.at(-1);
+    const change: ScheduleStep = {
+      name: entry.name,
+      dueAt: entry.dueAt,
+      nextDueAt: step.nextDueAt,
+      fingerprint: scheduleFingerprint(entry.schedule, entry.startTime),
+      ...(step.disable === true ? { disable: true } : {}),
+      ...(last === undefined ? {} : { firedAt: step.now, fired: sent.length, lastTaskId: last.id }),
+      ...(messages.length === 0 ? {} : { publish: messages }),
+    };
+    const moved = await this.store.advance(change);
+    if (moved) {
+      this.entries[index] = {
+        ...entry,
+        dueAt: step.nextDueAt,
+        dueFingerprint: change.fingerprint,
+        enabled: step.disable === true ? false : entry.enabled,
+        lastTaskId: last?.id ?? entry.lastTaskId,
+      };
+      this.options.onPlanned?.({ name: entry.name, dueAt: step.nextDueAt });
+    } else {
+      // Another beat was first, or someone edited the entry: see how it stands.
+      this.version = undefined;
+    }
+    return moved;
+  }
+
+  private async stillRunning(entry: StoredEntry): Promise<boolean> {
+    const { results } = this.options.stores;
+    if (entry.lastTaskId === undefined || results === undefined) return false;
+    const [record] = await results.get([entry.lastTaskId]);
+    return record !== undefined && !isTerminal(record.state);
+  }
+
+  private message(entry: StoredEntry, dueAt: number, now: number): OutgoingMessage {
+    const jitterMs = entry.jitterMs > 0 ? Math.floor(this.options.random() * entry.jitterMs) : 0;
+    const expires = [
+      entry.expiresMs === undefined ? Infinity : Math.max(dueAt, now) + entry.expiresMs,
+      entry.expiresAt ?? Infinity,
+    ];
+    const expiresAt = Math.min(...expires);
+    return this.builder.build(
+      {
+        task: entry.task,
+        args: entry.args,
+        kwargs: entry.kwargs,
+        taskId: occurrenceTaskId(entry.name, dueAt),
+        queue: entry.queue,
+        priority: entry.priority,
+        countdownMs: jitterMs > 0 ? jitterMs : undefined,
+        expires: Number.isFinite(expiresAt) ? expiresAt : undefined,
+        headers: { ...entry.headers, periodic_task_name: entry.name },
+      },
+      this.options.registry.find(entry.task)?.definition,
+    );
+  }
+}
+
+interface Step {
+  readonly nextDueAt: number | undefined;
+  readonly now: number;
+  readonly disable?: boolean;
+  /** Published with the advance. */
+  readonly messages?: readonly OutgoingMessage[];
+  /** Published before it. */
+  readonly sent?: readonly OutgoingMessage[];
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined;
+}

@@ -1,0 +1,117 @@
+import type { Clock } from '../ambient/clock.js';
+import { UsageError, showValue } from '../errors/errors.js';
+import { encodeTaskMessage } from '../message/celery-protocol.js';
+import { pythonRepr } from '../message/python-repr.js';
+import type { CeleryDialect } from '../message/celery-protocol.js';
+import type { Serializer } from '../message/serializer.js';
+import type { TaskMessage } from '../message/task-message.js';
+import type { OutgoingMessage } from '../ports/broker.js';
+import { checkQueueName } from '../task/task-definition.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+import { MAX_PRIORITY } from '../task/task-options.js';
+import type { TaskCall } from './task-call.js';
+
+export interface MessageBuilderOptions {
+  readonly clock: Clock;
+  readonly serializer: Serializer;
+  readonly dialect: CeleryDialect;
+  readonly compression: string | undefined;
+  readonly defaultQueue: string;
+  /** `gen<pid>@<host>` or the worker's name. */
+  readonly origin: string;
+}
+
+/** From a call to the message that is published: routing, defaults, envelope. */
+export class MessageBuilder {
+  constructor(private readonly options: MessageBuilderOptions) {}
+
+  /** Throws UsageError for a bad queue, priority or argument. */
+  build(call: TaskCall, definition: TaskDefinition | undefined): OutgoingMessage {
+    const queue = call.queue ?? definition?.queue ?? this.options.defaultQueue;
+    const priority = call.priority ?? definition?.priority ?? 0;
+    checkQueueName(queue);
+    checkPriority(priority);
+    const message = this.envelope(call, definition, priority);
+    return {
+      id: call.taskId,
+      task: call.task,
+      queue,
+      priority,
+      ...(message.eta === undefined ? {} : { eta: message.eta }),
+      ...(call.countdownMs === undefined ? {} : { delayMs: call.countdownMs }),
+      message: this.encode(message),
+    };
+  }
+
+  /** The next form of a message that was received: retry, snooze, park. */
+  rebuild(message: TaskMessage, route: { readonly queue: string; readonly delayMs: number }): OutgoingMessage {
+    const { delayMs } = route;
+    const next: TaskMessage = { ...message, eta: delayMs > 0 ? this.options.clock.now() + delayMs : undefined };
+    return {
+      id: message.id,
+      task: message.task,
+      queue: route.queue,
+      priority: message.priority ?? 0,
+      ...(delayMs > 0 ? { delayMs, eta: next.eta as number } : {}),
+      message: this.encode(next),
+    };
+  }
+
+  private envelope(call: TaskCall, definition: TaskDefinition | undefined, priority: number): TaskMessage {
+    const now = this.options.clock.now();
+    const eta = call.countdownMs === undefined ? call.eta : now + call.countdownMs;
+    const expiresMs = definition?.expiresMs;
+    return {
+      lang: 'js',
+      id: call.taskId,
+      task: call.task,
+      args: call.args,
+      kwargs: call.kwargs,
+      shadow: call.shadow,
+      eta,
+      expires: call.expires ?? (expiresMs === undefined ? undefined : now + expiresMs),
+      group: undefined,
+      groupIndex: undefined,
+      retries: 0,
+      timeLimitMs: call.timeLimitMs ?? definition?.timeLimitMs,
+      softTimeLimitMs: call.softTimeLimitMs ?? definition?.softTimeLimitMs,
+      rootId: call.rootId ?? call.taskId,
+      parentId: call.parentId,
+      argsRepr: call.argsRepr ?? pythonRepr(call.args, { tuple: true }),
+      kwargsRepr: call.kwargsRepr ?? pythonRepr(call.kwargs),
+      origin: this.options.origin,
+      ignoreResult: call.ignoreResult ?? definition?.ignoreResult ?? false,
+      replacedTaskNesting: 0,
+      stampedHeaders: undefined,
+      stamps: {},
+      customHeaders: call.headers,
+      callbacks: listed(call.callbacks),
+      errbacks: listed(call.errbacks),
+      chain: listed(call.chain),
+      chord: undefined,
+      replyTo: call.replyTo ?? '',
+      correlationId: call.taskId,
+      priority,
+      deliveryMode: 2,
+      expiration: undefined,
+    };
+  }
+
+  private encode(message: TaskMessage): OutgoingMessage['message'] {
+    const { serializer, dialect, compression } = this.options;
+    return encodeTaskMessage(message, { serializer, dialect, ...(compression === undefined ? {} : { compression }) });
+  }
+}
+
+function listed<T>(list: readonly T[] | undefined): readonly T[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list;
+}
+
+function checkPriority(priority: number): void {
+  if (Number.isInteger(priority) && priority >= 0 && priority <= MAX_PRIORITY) return;
+  throw new UsageError({
+    code: 'TASK_OPTIONS_INVALID',
+    message: `priority must be a whole number from 0 to ${MAX_PRIORITY}, got ${showValue(priority)}.`,
+    fields: { field: 'priority', value: priority },
+  });
+}

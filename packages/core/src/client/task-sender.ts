@@ -1,0 +1,317 @@
+import { hostname } from 'node:os';
+import type { Clock } from '../ambient/clock.js';
+import { newTaskId } from '../ambient/ids.js';
+import type { Signature } from '../canvas/signature.js';
+import { toMilliseconds } from '../config/duration.js';
+import type { TaskQueueSettings } from '../config/settings.js';
+import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
+import type { SerializerRegistry } from '../message/serializer.js';
+import { serializerFrom, serializersFrom } from '../message/wire-format.js';
+import type { OutgoingMessage, PublishOutcome } from '../ports/broker.js';
+import type { Stores } from '../ports/stores.js';
+import { bindArguments } from '../task/bind-arguments.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import { MessageBuilder } from './message-builder.js';
+import type { ApplyOptions, PublishRetry, TaskCall } from './task-call.js';
+import { TaskHandle } from './task-handle.js';
+
+export interface TaskSenderOptions {
+  readonly stores: Stores;
+  readonly registry: TaskRegistry;
+  readonly settings: TaskQueueSettings;
+  readonly clock: Clock;
+  /** Awaited before each publish; resolves once the connection stands. */
+  readonly ready?: () => Promise<void>;
+  /** Runs one attempt of a message in this process, through the whole pipeline, and gives its value. */
+  readonly runHere?: (message: OutgoingMessage) => Promise<unknown>;
+}
+
+/** One call of `sendMany`. */
+export interface SendRequest {
+  readonly task: string;
+  readonly args?: readonly unknown[];
+  readonly options?: ApplyOptions;
+}
+
+/** Sends tasks by name. The typed class client stands on it. */
+export class TaskSender {
+  private readonly builder: MessageBuilder;
+  private readonly serializers: SerializerRegistry;
+
+  constructor(protected readonly options: TaskSenderOptions) {
+    const { settings, clock } = options;
+    this.serializers = serializersFrom(settings);
+    this.builder = new MessageBuilder({
+      clock,
+      serializer: serializerFrom(settings),
+      dialect: settings.dialect,
+      compression: settings.compression === 'none' ? undefined : settings.compression,
+      defaultQueue: settings.defaultQueue,
+      origin: `gen${process.pid}@${hostname()}`,
+    });
+  }
+
+  /**
+   * Sends a task by its name, which need not be registered here. Resolves when the broker has accepted it durably.
+   * Throws UsageError for what can be seen to be wrong before, PUBLISH_FAILED or BROKER_UNAVAILABLE otherwise.
+   */
+  async sendTask<R = unknown>(
+    name: string,
+    args: readonly unknown[] = [],
+    kwargs: Readonly<Record<string, unknown>> = {},
+    options: ApplyOptions = {},
+  ): Promise<TaskHandle<R>> {
+    const definition = this.options.registry.find(name)?.definition;
+    return this.send<R>(name, definition, args, { ...options, kwargs: { ...options.kwargs, ...kwargs } });
+  }
+
+  /** Sends many tasks at once, in one round trip where the broker can. All are checked before the first is sent. */
+  async sendMany(
+    requests: readonly SendRequest[],
+    options: Pick<ApplyOptions, 'manager' | 'retry'> = {},
+  ): Promise<TaskHandle[]> {
+    const messages = await Promise.all(
+      requests.map((request) => {
+        const definition = this.options.registry.find(request.task)?.definition;
+        return this.message(request.task, definition, request.args ?? [], request.options ?? {});
+      }),
+    );
+    await this.publish(messages, options);
+    return messages.map((message) => this.handle(message.id));
+  }
+
+  /** Sends a signature. */
+  async sendSignature<R>(signature: Signature<R>, options: ApplyOptions = {}): Promise<TaskHandle<R>> {
+    const { task_id, queue, priority, countdown, link, link_error } = signature.options;
+    const own: ApplyOptions = {
+      ...(typeof task_id === 'string' ? { taskId: task_id } : {}),
+      ...(typeof queue === 'string' ? { queue } : {}),
+      ...(typeof priority === 'number' ? { priority } : {}),
+      ...(typeof countdown === 'number' ? { countdown: countdown * 1_000 } : {}),
+    };
+    const definition = this.options.registry.find(signature.task)?.definition;
+    const merged = { ...own, ...options, kwargs: { ...signature.kwargs, ...options.kwargs } };
+    const call = await this.call(signature.task, definition, signature.args, merged);
+    const linked = linkedCall(call, { link, link_error });
+    const message = this.builder.build(linked, definition);
+    await this.publish([message], merged);
+    return this.handle<R>(message.id);
+  }
+
+  /** A handle for a task that was sent elsewhere or before. */
+  handle<R = unknown>(taskId: string): TaskHandle<R> {
+    const { stores, clock } = this.options;
+    return new TaskHandle<R>(taskId, {
+      results: stores.results,
+      revocations: stores.revocations,
+      serializers: this.serializers,
+      clock,
+    });
+  }
+
+  /** Sends a task whose definition is known. */
+  protected async send<R>(
+    name: string,
+    definition: TaskDefinition | undefined,
+    args: readonly unknown[],
+    options: ApplyOptions,
+  ): Promise<TaskHandle<R>> {
+    const message = await this.message(name, definition, args, options);
+    await this.publish([message], options);
+    return this.handle<R>(message.id);
+  }
+
+  /** Sends several calls of one task in one round trip. */
+  protected async sendAll<R>(
+    name: string,
+    definition: TaskDefinition | undefined,
+    calls: readonly (readonly unknown[])[],
+    options: ApplyOptions,
+  ): Promise<TaskHandle<R>[]> {
+    if (options.taskId !== undefined && calls.length > 1) {
+      throw new UsageError({
+        code: 'TASK_OPTIONS_INVALID',
+        message: 'taskId cannot be given for several calls at once.',
+        remedy: 'Send them one by one, or leave it out.',
+        fields: { field: 'taskId', value: options.taskId },
+      });
+    }
+    const messages = await Promise.all(calls.map((args) => this.message(name, definition, args, options)));
+    await this.publish(messages, options);
+    return messages.map((message) => this.handle<R>(message.id));
+  }
+
+  /** Runs one attempt here and now, with serialisation, checks and pipeline as in a worker. */
+  protected async callHere<R>(name: string, definition: TaskDefinition, args: readonly unknown[]): Promise<R> {
+    if (this.options.runHere === undefined) {
+      throw new UsageError({
+        code: 'TASK_UNKNOWN',
+        message: `Task "${name}" cannot be called here: this client runs nothing.`,
+        remedy: 'Call it where its provider is registered, or send it with delay().',
+      });
+    }
+    return (await this.options.runHere(await this.message(name, definition, args, {}))) as R;
+  }
+
+  private async message(
+    name: string,
+    definition: TaskDefinition | undefined,
+    args: readonly unknown[],
+    options: ApplyOptions,
+  ): Promise<OutgoingMessage> {
+    return this.builder.build(await this.call(name, definition, args, options), definition);
+  }
+
+  private async call(
+    name: string,
+    definition: TaskDefinition | undefined,
+    args: readonly unknown[],
+    options: ApplyOptions,
+  ): Promise<TaskCall> {
+    const kwargs = options.kwargs ?? {};
+    // Only a check: what travels is what the caller gave, and the worker validates and transforms it again.
+    if (definition !== undefined && definition.schemas.length > 0) await bindArguments(definition, { args, kwargs });
+    return callFrom(name, args, kwargs, options, this.options.clock);
+  }
+
+  private async publish(
+    messages: readonly OutgoingMessage[],
+    options: Pick<ApplyOptions, 'manager' | 'retry'>,
+  ): Promise<void> {
+    await this.options.ready?.();
+    if (options.manager !== undefined) {
+      throwFirst(await this.publishIn(messages, options.manager));
+      return;
+    }
+    const retry = retrySchedule(options.retry, this.options.settings.publishRetries);
+    let open = messages;
+    for (let attempt = 0; ; attempt += 1) {
+      const outcomes = await this.tryPublish(open);
+      const again = open.filter((_, index) => isPassing(outcomes[index]));
+      if (again.length === 0 || attempt >= retry.max) {
+        throwFirst(outcomes);
+        return;
+      }
+      throwFirst(outcomes.filter((outcome) => !isPassing(outcome)));
+      open = again;
+      await this.options.clock.sleep(Math.min(retry.maxDelayMs, retry.delayMs * 2 ** attempt));
+    }
+  }
+
+  private async tryPublish(messages: readonly OutgoingMessage[]): Promise<readonly PublishOutcome[]> {
+    try {
+      return await this.options.stores.broker.publish(messages);
+    } catch (error) {
+      return messages.map(() => ({ status: 'unknown', error: error as Error }));
+    }
+  }
+
+  private publishIn(messages: readonly OutgoingMessage[], transaction: unknown): Promise<readonly PublishOutcome[]> {
+    const { broker } = this.options.stores;
+    if (broker.capabilities.transactions) return broker.publish(messages, { transaction });
+    throw new UsageError({
+      code: 'CAPABILITY_UNSUPPORTED',
+      message: 'This broker cannot enqueue inside a database transaction.',
+      remedy: 'Leave `manager` out and send after the commit, or use the SQL broker.',
+      fields: { field: 'manager' },
+    });
+  }
+}
+
+/** May the same publish succeed when it is tried again? */
+function isPassing(outcome: PublishOutcome | undefined): boolean {
+  if (outcome?.status === 'unknown') return true;
+  return outcome?.status === 'refused' && isTaskQueueError(outcome.error) && outcome.error.retryable;
+}
+
+function throwFirst(outcomes: readonly PublishOutcome[]): void {
+  for (const outcome of outcomes) {
+    if (!('error' in outcome)) continue;
+    if (isTaskQueueError(outcome.error)) throw outcome.error;
+    throw new BrokerError({
+      code: 'PUBLISH_FAILED',
+      message: `The broker did not accept the message: ${outcome.error.message}`,
+      retryable: outcome.status === 'unknown',
+      cause: outcome.error,
+    });
+  }
+}
+
+function retrySchedule(retry: PublishRetry | false | undefined, defaultMax: number) {
+  if (retry === false) return { max: 0, delayMs: 0, maxDelayMs: 0 };
+  return {
+    max: retry?.max ?? defaultMax,
+    delayMs: toMilliseconds(retry?.delay ?? 100, 'retry.delay'),
+    maxDelayMs: toMilliseconds(retry?.maxDelay ?? 1_000, 'retry.maxDelay'),
+  };
+}
+
+function callFrom(
+  task: string,
+  args: readonly unknown[],
+  kwargs: Readonly<Record<string, unknown>>,
+  options: ApplyOptions,
+  clock: Clock,
+): TaskCall {
+  if (options.countdown !== undefined && options.eta !== undefined) {
+    throw new UsageError({
+      code: 'TASK_OPTIONS_INVALID',
+      message: 'countdown and eta cannot be given together.',
+      fields: { field: 'eta', value: options.eta },
+    });
+  }
+  const ms = (value: ApplyOptions['countdown'], field: string): number | undefined =>
+    value === undefined ? undefined : toMilliseconds(value, field);
+  return {
+    task,
+    args,
+    kwargs,
+    taskId: options.taskId ?? newTaskId(),
+    queue: options.queue,
+    priority: options.priority,
+    countdownMs: ms(options.countdown, 'countdown'),
+    eta: instant(options.eta, 'eta'),
+    expires:
+      options.expires instanceof Date
+        ? instant(options.expires, 'expires')
+        : options.expires === undefined
+          ? undefined
+          : clock.now() + toMilliseconds(options.expires, 'expires'),
+    timeLimitMs: ms(options.timeLimit, 'timeLimit'),
+    softTimeLimitMs: ms(options.softTimeLimit, 'softTimeLimit'),
+    ignoreResult: options.ignoreResult,
+    shadow: options.shadow,
+    argsRepr: options.argsRepr,
+    kwargsRepr: options.kwargsRepr,
+    callbacks: linked(options.link).map((one) => one.toWire()),
+    errbacks: linked(options.linkError).map((one) => one.toWire()),
+    headers: options.headers ?? {},
+  };
+}
+
+function linked(option: ApplyOptions['link']): readonly Signature[] {
+  if (option === undefined) return [];
+  return Array.isArray(option) ? (option as readonly Signature[]) : [option as Signature];
+}
+
+function linkedCall(call: TaskCall, options: { readonly link: unknown; readonly link_error: unknown }): TaskCall {
+  const wire = (value: unknown): NonNullable<TaskCall['callbacks']> =>
+    value === undefined ? [] : (value as NonNullable<TaskCall['callbacks']>);
+  return {
+    ...call,
+    callbacks: [...wire(options.link), ...(call.callbacks ?? [])],
+    errbacks: [...wire(options.link_error), ...(call.errbacks ?? [])],
+  };
+}
+
+function instant(date: Date | undefined, field: string): number | undefined {
+  if (date === undefined) return undefined;
+  const ms = date instanceof Date ? date.getTime() : Number.NaN;
+  if (!Number.isNaN(ms)) return ms;
+  throw new UsageError({
+    code: 'TASK_OPTIONS_INVALID',
+    message: `${field} must be a valid Date.`,
+    fields: { field, value: date },
+  });
+}

@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import type { ConfigurationProblem } from '../errors/errors.js';
+import { ConfigurationError } from '../errors/errors.js';
+import { QUEUE_NAME } from '../task/task-definition.js';
+import type { Duration } from './duration.js';
+import { parseDuration } from './duration.js';
+import type { TaskQueueSettings, TaskQueueSettingsInit } from './settings.js';
+import { DEFAULT_SETTINGS } from './settings.js';
+
+const duration = (leastMs: number) =>
+  z.custom<Duration>((value) => (parseDuration(value) ?? -1) >= leastMs, {
+    error: `a duration of at least ${leastMs} ms, in milliseconds or as text such as '30s'`,
+  });
+const queue = z.string().regex(QUEUE_NAME, { error: 'a queue name: 1 to 128 letters, digits and "_.:-"' });
+const count = (least: number, most: number) =>
+  z
+    .number({ error: 'a number' })
+    .int({ error: 'a whole number' })
+    .min(least, { error: `at least ${least}` })
+    .max(most, { error: `at most ${most}` });
+const flag = z.boolean({ error: 'true or false' });
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  z.enum(values, { error: `one of ${values.join(', ')}` });
+
+const SETTINGS = z.strictObject({
+  defaultQueue: queue,
+  resultExpires: duration(0),
+  dialect: oneOf(['5.6', '5.2']),
+  compression: oneOf(['zlib', 'gzip', 'brotli', 'none']),
+  maxBodyBytes: count(1_024, 1_073_741_824),
+  maxBodyDepth: count(4, 1_000),
+  maxBodyKeys: count(16, 100_000_000),
+  publishRetries: count(0, 1_000),
+  worker: z.strictObject({
+    name: z.string().min(1).max(255).optional(),
+    queues: z.array(queue).min(1, { error: 'at least one queue' }).optional(),
+    pool: oneOf(['async', 'solo']),
+    concurrency: count(1, 10_000),
+    lease: duration(1_000),
+    shutdownGrace: duration(0),
+    trackStarted: flag,
+    maxLost: count(1, 1_000),
+    logTasks: flag,
+  }),
+  beat: z.strictObject({ poll: duration(50) }),
+});
+
+/** Defaults, overlaid by the environment's settings, overlaid by what code gives. Throws with all problems at once. */
+export function validateSettings(
+  init: TaskQueueSettingsInit,
+  environment: TaskQueueSettingsInit = {},
+): TaskQueueSettings {
+  const merged = overlay(overlay(DEFAULT_SETTINGS, environment), init);
+  const parsed = SETTINGS.safeParse(merged);
+  if (!parsed.success) throw new ConfigurationError(parsed.error.issues.flatMap((issue) => problems(issue, merged)));
+  return Object.freeze({ ...merged, worker: Object.freeze(merged.worker), beat: Object.freeze(merged.beat) });
+}
+
+function overlay(base: TaskQueueSettings, init: TaskQueueSettingsInit): TaskQueueSettings {
+  const { worker, beat, ...rest } = init;
+  return {
+    ...base,
+    ...defined(rest),
+    worker: { ...base.worker, ...defined(worker ?? {}) },
+    beat: { ...base.beat, ...defined(beat ?? {}) },
+  };
+}
+
+/** Undefined means "not given", so that `concurrency: options.concurrency` does what its writer means. */
+function defined<T extends object>(init: T): Partial<T> {
+  return Object.fromEntries(Object.entries(init).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+function problems(issue: z.core.$ZodIssue, settings: unknown): ConfigurationProblem[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: [...path, key].join('.'),
+      expected: `one of ${Object.keys(at(DEFAULT_SETTINGS, path) ?? {}).join(', ')}`,
+      value: at(settings, [...path, key]),
+    }));
+  }
+  return [{ path: path.join('.'), expected: issue.message, value: at(settings, path) }];
+}
+
+function at(value: unknown, path: readonly string[]): object | undefined {
+  let current: unknown = value;
+  for (const key of path) current = (current as Record<string, unknown> | undefined)?.[key];
+  return current as object | undefined;
+}

@@ -1,0 +1,45 @@
+import type { EncodedValue } from './result-backend.js';
+import type { TaskMessage } from '../message/task-message.js';
+import type { Outcome } from '../task/task-outcome.js';
+
+/** Runs one execution somewhere, with a known ability to kill it. */
+export interface ExecutionPool {
+  readonly kind: 'inline' | 'thread' | 'process';
+  /** Can a run be killed without killing the worker? */
+  readonly preemptible: boolean;
+  /** Runs at once, at most. */
+  readonly size: number;
+  /** Slots free now. */
+  readonly idle: number;
+  /** Slots held by runs that passed their hard limit and still do not end (never in a preemptible pool). */
+  readonly stuck: number;
+  /** Never rejects because of the task. The signal's reason tells why it should stop. */
+  run(execution: Execution, control: ExecutionControl): Promise<Outcome>;
+  /**
+   * Ends a run at its hard limit: kills it where the pool can, else writes its slot off and opens another one. The
+   * promise of `run` settles as timed-out either way.
+   */
+  terminate(execution: Execution): void;
+  resize(size: number): void;
+  /** Calls back when a slot becomes free. */
+  onIdle(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** One run of one task, as plain data. */
+export interface Execution {
+  readonly message: TaskMessage;
+  readonly queue: string;
+  /** The delivery counter: fence and run number. */
+  readonly run: number;
+  readonly attempt: number;
+  readonly worker: string;
+  /** Epoch milliseconds. */
+  readonly deadline: number | undefined;
+}
+
+/** What a run may ask of the worker while it runs. */
+export interface ExecutionControl {
+  readonly signal: AbortSignal;
+  progress(value: EncodedValue): Promise<void>;
+}

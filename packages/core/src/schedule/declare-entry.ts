@@ -1,0 +1,151 @@
+import type { Duration } from '../config/duration.js';
+import { parseDuration } from '../config/duration.js';
+import type { ConfigurationProblem } from '../errors/errors.js';
+import { ConfigurationError } from '../errors/errors.js';
+import { parseCrontabText } from './crontab-parser.js';
+import type { CrontabSpec, ScheduleSpec, SolarEvent } from './schedule.js';
+import type { MisfirePolicy, OverlapPolicy, ScheduleEntry } from './schedule-entry.js';
+import { SCHEDULE_ENTRY_DEFAULTS } from './schedule-entry.js';
+import { validateScheduleSpec } from './schedule-factory.js';
+import { BATCH_LIMIT } from './due.js';
+import { MAX_PRIORITY } from '../task/task-options.js';
+
+/** When; exactly one of the four. */
+export interface ScheduleInit {
+  /** A fixed interval, at least 1 ms. */
+  readonly every?: Duration;
+  /** Five-field text such as `'0 15 * * mon-fri'` (UTC), or the fields with a time zone. */
+  readonly crontab?: string | Omit<CrontabSpec, 'kind'>;
+  /** Once, at this instant. */
+  readonly clocked?: Date;
+  readonly solar?: { readonly event: SolarEvent; readonly latitude: number; readonly longitude: number };
+}
+
+/** A schedule entry as one writes it in code. Defaults are those of {@link ScheduleEntry}. */
+export interface ScheduleEntryInit extends ScheduleInit {
+  readonly name: string;
+  readonly task: string;
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  readonly queue?: string;
+  readonly priority?: number;
+  readonly headers?: Readonly<Record<string, unknown>>;
+  /** A duration from the due instant, or an instant after which nothing is sent. */
+  readonly expires?: Duration | Date;
+  readonly oneOff?: boolean;
+  readonly startTime?: Date;
+  readonly enabled?: boolean;
+  readonly description?: string;
+  readonly misfire?: MisfirePolicy;
+  readonly misfireLimit?: number;
+  readonly misfireGrace?: Duration;
+  readonly jitter?: Duration;
+  readonly overlap?: OverlapPolicy;
+}
+
+/** Turns it into a plain entry. Throws a ConfigurationError with every problem. */
+export function declareEntry(init: ScheduleEntryInit): ScheduleEntry {
+  const path = `schedule ${init.name}`;
+  const problems: ConfigurationProblem[] = [];
+  const duration = (field: 'misfireGrace' | 'jitter'): number | undefined => {
+    const parsed = init[field] === undefined ? undefined : parseDuration(init[field]);
+    if (init[field] !== undefined && parsed === undefined) {
+      problems.push({ path: `${path}.${field}`, expected: 'a duration', value: init[field] });
+    }
+    return parsed;
+  };
+  const schedule = specFrom(init, path, problems);
+  const expiresMs =
+    init.expires === undefined || init.expires instanceof Date ? undefined : parseDuration(init.expires);
+  if (init.expires !== undefined && !(init.expires instanceof Date) && expiresMs === undefined) {
+    problems.push({ path: `${path}.expires`, expected: 'a duration or a Date', value: init.expires });
+  }
+  if (typeof init.name !== 'string' || init.name === '' || init.name.length > 200) {
+    problems.push({ path: `${path}.name`, expected: '1 to 200 characters', value: init.name });
+  }
+  checkPolicies(init, path, problems);
+  const misfireGraceMs = duration('misfireGrace');
+  const jitterMs = duration('jitter');
+  if (problems.length > 0 || schedule === undefined) throw new ConfigurationError(problems);
+  const {
+    every: _1,
+    crontab: _2,
+    clocked: _3,
+    solar: _4,
+    expires,
+    misfireGrace: _5,
+    jitter: _6,
+    startTime,
+    ...rest
+  } = init;
+  return {
+    ...SCHEDULE_ENTRY_DEFAULTS,
+    oneOff: schedule.kind === 'clocked',
+    ...withoutUndefined(rest),
+    schedule,
+    ...(expiresMs === undefined ? {} : { expiresMs }),
+    ...(expires instanceof Date ? { expiresAt: expires.getTime() } : {}),
+    ...(startTime === undefined ? {} : { startTime: startTime.getTime() }),
+    ...(misfireGraceMs === undefined ? {} : { misfireGraceMs }),
+    ...(jitterMs === undefined ? {} : { jitterMs }),
+  };
+}
+
+function checkPolicies(init: ScheduleEntryInit, path: string, problems: ConfigurationProblem[]): void {
+  const { misfire, misfireLimit, overlap, priority } = init;
+  if (misfire !== undefined && !['skip', 'one', 'all'].includes(misfire)) {
+    problems.push({ path: `${path}.misfire`, expected: "'skip', 'one' or 'all'", value: misfire });
+  }
+  if (overlap !== undefined && !['allow', 'skip'].includes(overlap)) {
+    problems.push({ path: `${path}.overlap`, expected: "'allow' or 'skip'", value: overlap });
+  }
+  const whole: readonly (readonly [string, number | undefined, number])[] = [
+    ['misfireLimit', misfireLimit, BATCH_LIMIT],
+    ['priority', priority, MAX_PRIORITY],
+  ];
+  for (const [field, value, most] of whole) {
+    if (value === undefined || (Number.isInteger(value) && value >= 0 && value <= most)) continue;
+    problems.push({ path: `${path}.${field}`, expected: `a whole number from 0 to ${most}`, value });
+  }
+  for (const field of ['startTime', 'expires', 'clocked'] as const) {
+    const value = init[field];
+    if (value instanceof Date && Number.isNaN(value.getTime())) {
+      problems.push({ path: `${path}.${field}`, expected: 'a valid Date', value: 'Invalid Date' });
+    }
+  }
+}
+
+function specFrom(init: ScheduleInit, path: string, problems: ConfigurationProblem[]): ScheduleSpec | undefined {
+  const given = (['every', 'crontab', 'clocked', 'solar'] as const).filter((kind) => init[kind] !== undefined);
+  const [kind] = given;
+  if (given.length !== 1 || kind === undefined) {
+    problems.push({ path, expected: 'exactly one of every, crontab, clocked, solar', value: given });
+    return undefined;
+  }
+  try {
+    const spec = makeSpec(init, kind);
+    problems.push(...validateScheduleSpec(spec, `${path}.${kind}`));
+    return spec;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    problems.push({ path: `${path}.${kind}`, expected: error.message, value: init[kind] });
+    return undefined;
+  }
+}
+
+function makeSpec(init: ScheduleInit, kind: 'every' | 'crontab' | 'clocked' | 'solar'): ScheduleSpec {
+  switch (kind) {
+    case 'every':
+      return { kind: 'interval', everyMs: parseDuration(init.every) ?? Number.NaN };
+    case 'crontab':
+      return typeof init.crontab === 'string' ? parseCrontabText(init.crontab) : { kind: 'crontab', ...init.crontab };
+    case 'clocked':
+      return { kind: 'clocked', at: init.clocked?.getTime() ?? Number.NaN };
+    case 'solar':
+      return { kind: 'solar', ...(init.solar as NonNullable<ScheduleInit['solar']>) };
+  }
+}
+
+function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as T;
+}

@@ -1,0 +1,86 @@
+import { isTaskQueueError } from '../errors/errors.js';
+import type { FailureRecord } from '../errors/errors.js';
+import type { TaskEnvelope } from '../message/task-message.js';
+import type { Delivery } from '../ports/delivery.js';
+import type { RevokedReason } from '../task/revoked-record.js';
+import type { WorkerEvent } from './worker-events.js';
+
+/** Why a delivery is not run, and what becomes of it. */
+export interface Refusal {
+  readonly delivery: Delivery;
+  /** Undefined when not even the headers could be read. */
+  readonly envelope: TaskEnvelope | undefined;
+  readonly verdict:
+    | { readonly kind: 'dead'; readonly reason: string; readonly failure: FailureRecord }
+    | { readonly kind: 'revoked'; readonly reason: RevokedReason };
+  readonly event: WorkerEvent;
+}
+
+type Checked<T> = { readonly value: T } | { readonly refusal: Refusal };
+
+/** The reasons, by name. */
+export const refuse = {
+  malformed: <T>(delivery: Delivery, open: () => T): Checked<T> => attempt(delivery, undefined, 'malformed', open),
+
+  undecodable: <T>(delivery: Delivery, envelope: TaskEnvelope, decode: () => T): Checked<T> =>
+    attempt(delivery, envelope, 'undecodable', decode),
+
+  poison: (delivery: Delivery, envelope: TaskEnvelope): Refusal =>
+    dead(delivery, envelope, `lost ${delivery.lostLeases} workers`, {
+      type: 'WorkerLostError',
+      module: 'billiard.exceptions',
+      message: `Its worker was lost ${delivery.lostLeases} times while it ran.`,
+      code: 'WORKER_LOST',
+    }),
+
+  unknownTask: (delivery: Delivery, envelope: TaskEnvelope): Refusal =>
+    dead(delivery, envelope, `unknown task ${envelope.task}`.slice(0, 300), {
+      type: 'NotRegistered',
+      module: 'celery.exceptions',
+      message: envelope.task,
+      code: 'TASK_UNKNOWN',
+    }),
+
+  expired: (delivery: Delivery, envelope: TaskEnvelope): Refusal => revoked(delivery, envelope, 'expired'),
+
+  revoked: (delivery: Delivery, envelope: TaskEnvelope): Refusal => revoked(delivery, envelope, 'revoked'),
+};
+
+function attempt<T>(delivery: Delivery, envelope: TaskEnvelope | undefined, what: string, work: () => T): Checked<T> {
+  try {
+    return { value: work() };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const code = isTaskQueueError(error) ? error.code : 'DECODE_FAILED';
+    const failure = { type: 'DecodeError', module: 'kombu.exceptions', message: message.slice(0, 2_000), code };
+    return { refusal: dead(delivery, envelope, `${what}: ${message}`.slice(0, 300), failure) };
+  }
+}
+
+function dead(delivery: Delivery, envelope: TaskEnvelope | undefined, reason: string, failure: FailureRecord): Refusal {
+  return {
+    delivery,
+    envelope,
+    verdict: { kind: 'dead', reason, failure },
+    event: { type: 'task-rejected', task: envelopeFacts(delivery, envelope), reason, requeue: false },
+  };
+}
+
+function revoked(delivery: Delivery, envelope: TaskEnvelope, reason: RevokedReason): Refusal {
+  return {
+    delivery,
+    envelope,
+    verdict: { kind: 'revoked', reason },
+    event: { type: 'task-revoked', task: envelopeFacts(delivery, envelope), reason },
+  };
+}
+
+function envelopeFacts(delivery: Delivery, envelope: TaskEnvelope | undefined) {
+  return {
+    id: envelope?.id ?? '(unreadable)',
+    name: envelope?.task ?? '(unreadable)',
+    queue: delivery.queue,
+    run: delivery.run,
+    attempt: (envelope?.retries ?? 0) + 1,
+  };
+}

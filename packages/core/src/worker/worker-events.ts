@@ -1,0 +1,42 @@
+import type { FailureRecord } from '../errors/errors.js';
+
+/**
+ * What a worker tells in its own process, synchronously. The names of the task events are Celery's. Listeners must be
+ * quick and must not throw; one that throws is logged and kept.
+ */
+export type WorkerEvent =
+  | { readonly type: 'worker-online'; readonly worker: string }
+  | { readonly type: 'worker-offline'; readonly worker: string }
+  | { readonly type: 'task-started'; readonly task: TaskFacts }
+  | { readonly type: 'task-succeeded'; readonly task: TaskFacts; readonly runtimeMs: number }
+  | {
+      readonly type: 'task-failed';
+      readonly task: TaskFacts;
+      readonly runtimeMs: number;
+      readonly failure: FailureRecord;
+      readonly expected: boolean;
+    }
+  | {
+      readonly type: 'task-retried';
+      readonly task: TaskFacts;
+      readonly runtimeMs: number;
+      readonly delayMs: number;
+      readonly failure: FailureRecord | undefined;
+    }
+  | { readonly type: 'task-snoozed'; readonly task: TaskFacts; readonly delayMs: number }
+  | { readonly type: 'task-ignored'; readonly task: TaskFacts }
+  | { readonly type: 'task-rejected'; readonly task: TaskFacts; readonly reason: string; readonly requeue: boolean }
+  | { readonly type: 'task-revoked'; readonly task: TaskFacts; readonly reason: 'revoked' | 'expired' | 'terminated' }
+  | { readonly type: 'task-stuck'; readonly task: TaskFacts; readonly limitMs: number }
+  | { readonly type: 'task-interrupted'; readonly task: TaskFacts }
+  | { readonly type: 'task-lost'; readonly task: TaskFacts };
+
+export interface TaskFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly run: number;
+  readonly attempt: number;
+}
+
+export type WorkerListener = (event: WorkerEvent) => void;

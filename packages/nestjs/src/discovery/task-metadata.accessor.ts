@@ -1,0 +1,47 @@
+import 'reflect-metadata';
+import type { TaskOptions } from '@taskqueue/core';
+import type { DeclaredSchedule } from '../decorators/schedule.decorator.js';
+import type { TaskHostOptions } from '../decorators/shared-task.decorator.js';
+import { TASK_HOST_METADATA, TASK_METADATA, TASK_SCHEDULES_METADATA } from '../task-queue.constants.js';
+
+/** A task method as its decorators describe it. */
+export interface TaskMethod {
+  readonly method: string;
+  /** Wire name: the method's own, or prefix and method. */
+  readonly name: string;
+  readonly options: TaskOptions;
+  readonly schedules: readonly DeclaredSchedule[];
+}
+
+/** The task methods of a class, its own and inherited ones. Nowhere else is task metadata read. */
+export function taskMethodsOf(taskClass: {
+  readonly prototype: unknown;
+  readonly name: string;
+}): readonly TaskMethod[] {
+  const host = (Reflect.getMetadata(TASK_HOST_METADATA, taskClass) ?? {}) as TaskHostOptions;
+  const { name: prefix = taskClass.name, ...defaults } = host;
+  return methodNames(taskClass.prototype).flatMap((method) => {
+    const fn = (taskClass.prototype as Record<string, unknown>)[method];
+    if (typeof fn !== 'function') return [];
+    const own = Reflect.getMetadata(TASK_METADATA, fn) as TaskOptions | undefined;
+    if (own === undefined) return [];
+    const options: TaskOptions = { ...defaults, ...own };
+    const schedules = (Reflect.getMetadata(TASK_SCHEDULES_METADATA, fn) ?? []) as readonly DeclaredSchedule[];
+    return [{ method, name: options.name ?? `${prefix}.${method}`, options, schedules }];
+  });
+}
+
+/** Names of all methods; getters are not touched. */
+export function methodNames(prototype: unknown): readonly string[] {
+  const names = new Set<string>();
+  for (
+    let level = prototype;
+    level !== null && level !== undefined && level !== Object.prototype;
+    level = Object.getPrototypeOf(level)
+  ) {
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
+      if (name !== 'constructor' && typeof descriptor.value === 'function') names.add(name);
+    }
+  }
+  return [...names];
+}

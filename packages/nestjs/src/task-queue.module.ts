@@ -1,0 +1,68 @@
+import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
+import type { ConfigurableModuleAsyncOptions, DynamicModule } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { TaskClient } from '@taskqueue/core';
+import { TaskExplorer } from './discovery/task.explorer.js';
+import { TaskQueueHealth } from './health/task-queue.health.js';
+import { TaskQueueLifecycle } from './lifecycle/task-queue.lifecycle.js';
+import { NestScheduleAdoption } from './scheduling/nest-schedule-adoption.js';
+import { BeatTimers } from './scheduling/beat-timers.js';
+import { TASK_QUEUE_OPTIONS } from './task-queue.constants.js';
+import type { TaskQueueModuleOptions } from './task-queue.module-options.js';
+import { TaskQueueRuntime } from './task-queue.runtime.js';
+
+/** Static extras: known before any factory runs. */
+export interface TaskQueueModuleExtras {
+  /** Make `TaskClient` injectable everywhere. Default true. */
+  readonly isGlobal?: boolean;
+}
+
+const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<TaskQueueModuleOptions>({
+  moduleName: 'TaskQueue',
+  optionsInjectionToken: TASK_QUEUE_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setExtras<TaskQueueModuleExtras>({ isGlobal: true }, (definition, extras) => ({
+    ...definition,
+    global: extras.isGlobal ?? true,
+  }))
+  .build();
+
+/**
+ * The task queue of an application. Import it once, in the root module:
+ *
+ * ```ts
+ * @Module({ imports: [TaskQueueModule.forRoot({ driver: 'redis://localhost:6379/1' })], providers: [MailTasks] })
+ * export class AppModule {}
+ * ```
+ *
+ * Tasks are found in the providers of every module; `TaskClient` can be injected everywhere.
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    TaskExplorer,
+    NestScheduleAdoption,
+    BeatTimers,
+    TaskQueueLifecycle,
+    TaskQueueHealth,
+    {
+      provide: TaskQueueRuntime,
+      inject: [TASK_QUEUE_OPTIONS],
+      useFactory: (options: TaskQueueModuleOptions) => TaskQueueRuntime.create(options),
+    },
+    { provide: TaskClient, inject: [TaskQueueRuntime], useFactory: (runtime: TaskQueueRuntime) => runtime.client },
+  ],
+  exports: [TaskClient, TaskQueueRuntime, TaskQueueHealth],
+})
+export class TaskQueueModule extends ConfigurableModuleClass {
+  static override forRoot(options: TaskQueueModuleOptions & TaskQueueModuleExtras = {}): DynamicModule {
+    return super.forRoot(options);
+  }
+
+  static override forRootAsync(
+    options: ConfigurableModuleAsyncOptions<TaskQueueModuleOptions> & TaskQueueModuleExtras,
+  ): DynamicModule {
+    return super.forRootAsync(options);
+  }
+}

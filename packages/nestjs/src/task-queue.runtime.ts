@@ -1,0 +1,213 @@
+import { Logger as NestLogger } from '@nestjs/common';
+import type {
+  Clock,
+  Driver,
+  Logger,
+  OutgoingMessage,
+  ScheduleEntry,
+  Stores,
+  TaskQueueSettings,
+  TaskQueueSettingsInit,
+  WorkerSettings,
+} from '@taskqueue/core';
+import {
+  Beat,
+  composeStores,
+  ConfigurationError,
+  declareEntry,
+  LocalRunner,
+  settingsFromEnvironment,
+  systemClock,
+  TaskClient,
+  TaskRegistry,
+  validateSettings,
+  Worker,
+} from '@taskqueue/core';
+import { TaskClassReader } from './discovery/class-reader.js';
+import type { TaskExplorer } from './discovery/task.explorer.js';
+import { driverFromUrl, EMBEDDED_URL } from './driver-loader.js';
+import { dtoSchema } from './execution/dto-schema.js';
+import type { DriverOrUrl, TaskQueueModuleOptions } from './task-queue.module-options.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * One task queue of one application: settings, drivers, registry, client, and the way to make workers and beats.
+ * Mutable state lives here and nowhere else, so that several applications fit into one process.
+ */
+export class TaskQueueRuntime {
+  readonly registry = new TaskRegistry();
+  readonly client: TaskClient;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  private readonly reader = new TaskClassReader(dtoSchema);
+  private readonly random: () => number;
+  private declaredEntries: readonly ScheduleEntry[] = [];
+  private connecting: Promise<void> | undefined;
+
+  private constructor(
+    readonly options: TaskQueueModuleOptions,
+    readonly settings: TaskQueueSettings,
+    readonly stores: Stores,
+  ) {
+    this.logger = options.logger ?? nestLogger();
+    this.clock = options.clock ?? systemClock;
+    // oxlint-disable-next-line no-restricted-properties -- the one place where chance comes in
+    this.random = options.random ?? Math.random;
+    const runner = new LocalRunner({ registry: this.registry, settings, logger: this.logger, clock: this.clock });
+    this.client = new TaskClient({
+      stores,
+      registry: this.registry,
+      settings,
+      clock: this.clock,
+      readClass: (taskClass) => this.reader.read(taskClass),
+      ready: () => this.connect(),
+      runHere: (message: OutgoingMessage) => runner.run(message),
+    });
+  }
+
+  /** Checks everything and makes the drivers; connects nothing. Throws a ConfigurationError with all problems. */
+  static async create(options: TaskQueueModuleOptions, env: Environment = process.env): Promise<TaskQueueRuntime> {
+    const {
+      driver,
+      broker,
+      results,
+      schedules,
+      schedule,
+      enhancers,
+      embedded,
+      adoptNestSchedule,
+      logger,
+      clock,
+      random,
+      ...init
+    } = options;
+    void [driver, broker, results, schedules, schedule, enhancers, embedded, adoptNestSchedule, logger, clock, random];
+    const settings = validateSettings(init, settingsFromEnvironment(env));
+    return new TaskQueueRuntime(options, settings, await storesFrom(options, env));
+  }
+
+  /** Schedules that code declares: by decorators and by `forRoot({ schedule })`. */
+  get declared(): readonly ScheduleEntry[] {
+    return this.declaredEntries;
+  }
+
+  /** Fills the registry. Called once, when all providers exist. */
+  explore(explorer: TaskExplorer, adopted: readonly ScheduleEntry[]): void {
+    const { schedules } = explorer.explore(this.registry, this.reader, this.options.enhancers ?? 'local');
+    const configured = Object.entries(this.options.schedule ?? {}).map(([name, init]) =>
+      declareEntry({ ...init, name }),
+    );
+    this.declaredEntries = [...schedules, ...configured, ...adopted];
+    refuseBadEntries(this.declaredEntries, this.registry);
+  }
+
+  /** Connects the drivers once; a failure may be tried again. */
+  connect(): Promise<void> {
+    this.connecting ??= this.connectDrivers().catch((error: unknown) => {
+      this.connecting = undefined;
+      throw error;
+    });
+    return this.connecting;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.stores.drivers.map((driver) => driver.close()));
+  }
+
+  /** Resolves when every store answers. */
+  async ping(): Promise<void> {
+    await this.connect();
+    await Promise.all(this.stores.drivers.map((driver) => driver.ping()));
+  }
+
+  /** A worker on this queue. `overrides` win over the settings; they are checked like these. */
+  createWorker(overrides: Partial<WorkerSettings> = {}): Worker {
+    const { stores, registry, logger, clock, random } = this;
+    const settings = validateSettings({ worker: overrides }, asInit(this.settings));
+    return new Worker({ stores, registry, settings, logger, clock, random });
+  }
+
+  createBeat(onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void): Beat {
+    const { stores, registry, settings, logger, clock, random, declared } = this;
+    return new Beat({
+      stores,
+      registry,
+      settings,
+      declared,
+      logger,
+      clock,
+      random,
+      ...(onPlanned === undefined ? {} : { onPlanned }),
+    });
+  }
+
+  private async connectDrivers(): Promise<void> {
+    for (const driver of this.stores.drivers) await driver.connect({ logger: this.logger });
+    const queues = new Set([
+      this.settings.defaultQueue,
+      ...this.registry.all().map((task) => task.definition.queue ?? ''),
+    ]);
+    queues.delete('');
+    await this.stores.broker.declare([...queues].map((name) => ({ name })));
+  }
+}
+
+async function storesFrom(options: TaskQueueModuleOptions, env: Environment): Promise<Stores> {
+  const byUrl = new Map<string, Promise<Driver>>();
+  const make = (choice: DriverOrUrl | undefined, path: string): Promise<Driver> | undefined => {
+    if (choice === undefined || choice === '') return undefined;
+    if (typeof choice !== 'string') return Promise.resolve(choice);
+    // One URL is one driver, also when it serves several ports: so its steps can be one.
+    const known = byUrl.get(choice) ?? driverFromUrl(choice, path);
+    byUrl.set(choice, known);
+    return known;
+  };
+  const common = options.driver ?? env['TASKQUEUE_URL'];
+  const brokerChoice = options.broker ?? env['TASKQUEUE_BROKER_URL'] ?? common ?? EMBEDDED_URL;
+  const resultChoice = options.results ?? env['TASKQUEUE_RESULTS_URL'] ?? common;
+  const scheduleChoice = options.schedules ?? env['TASKQUEUE_SCHEDULES_URL'] ?? common;
+  const [broker, results, schedules] = await Promise.all([
+    make(brokerChoice, 'broker'),
+    resultChoice === false ? undefined : make(resultChoice, 'results'),
+    make(scheduleChoice, 'schedules'),
+  ]);
+  return composeStores({
+    broker: broker as Driver,
+    ...(resultChoice === false ? { results: false } : results === undefined ? {} : { results }),
+    ...(schedules?.schedules === undefined && options.schedules === undefined
+      ? {}
+      : { schedules: schedules as Driver }),
+  });
+}
+
+/** Names that are taken twice, and tasks that do not exist here: all at once. */
+function refuseBadEntries(entries: readonly ScheduleEntry[], registry: TaskRegistry): void {
+  const seen = new Set<string>();
+  const problems = entries.flatMap((entry) => {
+    const twice = seen.has(entry.name);
+    seen.add(entry.name);
+    if (twice)
+      return [{ path: `schedule ${entry.name}`, expected: 'a name that no other schedule has', value: entry.name }];
+    if (registry.find(entry.task) !== undefined) return [];
+    return [
+      { path: `schedule ${entry.name}.task`, expected: `one of ${registry.names().join(', ')}`, value: entry.task },
+    ];
+  });
+  if (problems.length > 0) throw new ConfigurationError(problems);
+}
+
+function asInit(settings: TaskQueueSettings): TaskQueueSettingsInit {
+  return settings;
+}
+
+function nestLogger(): Logger {
+  return {
+    fatal: (message, context) => NestLogger.fatal(message, context),
+    error: (message, stack, context) => NestLogger.error(message, stack, context),
+    warn: (message, context) => NestLogger.warn(message, context),
+    log: (message, context) => NestLogger.log(message, context),
+    debug: (message, context) => NestLogger.debug(message, context),
+    verbose: (message, context) => NestLogger.verbose(message, context),
+  };
+}
