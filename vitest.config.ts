@@ -12,6 +12,7 @@ export default defineConfig({
     globals: false,
     include: ['packages/*/test/**/*.spec.ts', 'sample-app/test/**/*.spec.ts', 'test/**/*.spec.ts'],
     pool: 'forks',
+    globalSetup: ['test/support/services.ts'],
     server: { deps: { inline: [/@taskqueue\//] } },
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -26,6 +26,7 @@ export {
 } from './errors/errors.js';
 export type { ConfigurationProblem, FailureRecord, TaskQueueErrorInit } from './errors/errors.js';
 // Settings
+export { checkQueueName } from './config/queue-name.js';
 export { parseDuration, toMilliseconds } from './config/duration.js';
 export type { Duration } from './config/duration.js';
 export { redactUrl } from './config/connection-url.js';
@@ -36,7 +37,7 @@ export { validateSettings } from './config/validate-settings.js';
 // Tasks
 export { bindArguments } from './task/bind-arguments.js';
 export type { CallArguments } from './task/bind-arguments.js';
-export { checkQueueName, defineTask } from './task/task-definition.js';
+export { defineTask } from './task/task-definition.js';
 export type { SchemaAdapter, TaskDefinition } from './task/task-definition.js';
 export { plainHandler, TaskRegistry } from './task/task-registry.js';
 export type { RegisteredTask, TaskHandler, TaskInvocation } from './task/task-registry.js';

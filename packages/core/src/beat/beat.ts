@@ -4,11 +4,11 @@ import { occurrenceTaskId } from '../ambient/ids.js';
 import type { Logger } from '../ambient/logger.js';
 import type { Repeat } from '../async/repeat.js';
 import { repeat } from '../async/repeat.js';
-import { MessageBuilder } from '../client/message-builder.js';
+import type { MessageBuilder } from '../client/message-builder.js';
+import { messageBuilder } from '../client/message-builder.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { UsageError } from '../errors/errors.js';
-import { serializerFrom } from '../message/wire-format.js';
 import type { OutgoingMessage } from '../ports/broker.js';
 import type { ScheduleStep, ScheduleStore, StoredEntry } from '../ports/schedule-store.js';
 import type { Stores } from '../ports/stores.js';
@@ -87,14 +87,7 @@ export class Beat {
       });
     }
     this.store = stores.schedules;
-    this.builder = new MessageBuilder({
-      clock,
-      serializer: serializerFrom(settings),
-      dialect: settings.dialect,
-      compression: settings.compression === 'none' ? undefined : settings.compression,
-      defaultQueue: settings.defaultQueue,
-      origin: this.name,
-    });
+    this.builder = messageBuilder({ settings, clock, origin: this.name });
   }
 
   /** Syncs the declared entries and begins. Rejects when the store cannot be reached. */

@@ -1,4 +1,6 @@
 import type { Clock } from '../ambient/clock.js';
+import type { TaskQueueSettings } from '../config/settings.js';
+import { serializerFrom } from '../message/wire-format.js';
 import { UsageError, showValue } from '../errors/errors.js';
 import { encodeTaskMessage } from '../message/celery-protocol.js';
 import { pythonRepr } from '../message/python-repr.js';
@@ -6,7 +8,7 @@ import type { CeleryDialect } from '../message/celery-protocol.js';
 import type { Serializer } from '../message/serializer.js';
 import type { TaskMessage } from '../message/task-message.js';
 import type { OutgoingMessage } from '../ports/broker.js';
-import { checkQueueName } from '../task/task-definition.js';
+import { checkQueueName } from '../config/queue-name.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { MAX_PRIORITY } from '../task/task-options.js';
 import type { TaskCall } from './task-call.js';
@@ -15,10 +17,28 @@ export interface MessageBuilderOptions {
   readonly clock: Clock;
   readonly serializer: Serializer;
   readonly dialect: CeleryDialect;
-  readonly compression: string | undefined;
+  readonly compression: string;
   readonly defaultQueue: string;
   /** `gen<pid>@<host>` or the worker's name. */
   readonly origin: string;
+}
+
+/** A builder for an application's settings. */
+export function messageBuilder(init: {
+  readonly settings: TaskQueueSettings;
+  readonly clock: Clock;
+  readonly origin: string;
+}): MessageBuilder {
+  const { settings, clock, origin } = init;
+  const { dialect, compression, defaultQueue } = settings;
+  return new MessageBuilder({
+    clock,
+    origin,
+    dialect,
+    defaultQueue,
+    compression,
+    serializer: serializerFrom(settings),
+  });
 }
 
 /** From a call to the message that is published: routing, defaults, envelope. */
@@ -98,8 +118,7 @@ export class MessageBuilder {
   }
 
   private encode(message: TaskMessage): OutgoingMessage['message'] {
-    const { serializer, dialect, compression } = this.options;
-    return encodeTaskMessage(message, { serializer, dialect, ...(compression === undefined ? {} : { compression }) });
+    return encodeTaskMessage(message, this.options);
   }
 }
 

@@ -6,13 +6,14 @@ import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
 import type { SerializerRegistry } from '../message/serializer.js';
-import { serializerFrom, serializersFrom } from '../message/wire-format.js';
+import { serializersFrom } from '../message/wire-format.js';
 import type { OutgoingMessage, PublishOutcome } from '../ports/broker.js';
 import type { Stores } from '../ports/stores.js';
 import { bindArguments } from '../task/bind-arguments.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
-import { MessageBuilder } from './message-builder.js';
+import type { MessageBuilder } from './message-builder.js';
+import { messageBuilder } from './message-builder.js';
 import type { ApplyOptions, PublishRetry, TaskCall } from './task-call.js';
 import { TaskHandle } from './task-handle.js';
 
@@ -42,14 +43,7 @@ export class TaskSender {
   constructor(protected readonly options: TaskSenderOptions) {
     const { settings, clock } = options;
     this.serializers = serializersFrom(settings);
-    this.builder = new MessageBuilder({
-      clock,
-      serializer: serializerFrom(settings),
-      dialect: settings.dialect,
-      compression: settings.compression === 'none' ? undefined : settings.compression,
-      defaultQueue: settings.defaultQueue,
-      origin: `gen${process.pid}@${hostname()}`,
-    });
+    this.builder = messageBuilder({ settings, clock, origin: `gen${process.pid}@${hostname()}` });
   }
 
   /**

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { ConfigurationProblem } from '../errors/errors.js';
 import { ConfigurationError } from '../errors/errors.js';
-import { QUEUE_NAME } from '../task/task-definition.js';
 import type { Duration } from './duration.js';
+import { QUEUE_NAME } from './queue-name.js';
 import { parseDuration } from './duration.js';
 import type { TaskQueueSettings, TaskQueueSettingsInit } from './settings.js';
 import { DEFAULT_SETTINGS } from './settings.js';

@@ -9,10 +9,10 @@ import { SCHEDULE_ENTRY_DEFAULTS } from '../schedule/schedule-entry.js';
 
 /** What a test runner offers; vitest, node:test, jest and mocha all fit. */
 export interface TestRunner {
-  describe(name: string, body: () => void): void;
-  it(name: string, body: () => Promise<void>): void;
-  beforeAll(body: () => Promise<void>): void;
-  afterAll(body: () => Promise<void>): void;
+  readonly describe: (name: string, body: () => void) => void;
+  readonly it: (name: string, body: () => Promise<void>) => void;
+  readonly beforeAll: (body: () => Promise<void>) => void;
+  readonly afterAll: (body: () => Promise<void>) => void;
 }
 
 /** A driver to be tested, on an empty store of its own. */

@@ -99,7 +99,7 @@ export function scheduleSuite(context: ConformanceContext, { describe, it }: Tes
       assert.equal(await store().advance({ ...base, dueAt: undefined, nextDueAt: 2_000 }), false);
       const step = { ...base, dueAt: 1_000, nextDueAt: 2_000, firedAt: 1_001, fired: 1, lastTaskId: 't' };
       const answers = await Promise.all(
-        [context.driver, context.peer, context.driver, context.peer].map((driver) => driver.schedules?.advance(step)),
+        [context.driver, context.peer, context.driver, context.peer].map(async (driver) => driver.schedules?.advance(step)),
       );
       assert.equal(answers.filter((answer) => answer === true).length, 1);
       const read = await find(one.name);
@@ -193,7 +193,7 @@ async function syncedByManyAtOnce(context: ConformanceContext): Promise<void> {
   const names = Array.from({ length: 5 }, () => `race-${randomUUID()}`);
   const entries = names.map((one) => entry(one));
   const { driver, peer } = context;
-  await Promise.all([driver, peer, driver, peer].map((one) => one.schedules?.syncDeclared(entries)));
+  await Promise.all([driver, peer, driver, peer].map(async (one) => one.schedules?.syncDeclared(entries)));
   const stored = (await driver.schedules?.list())?.map((one) => one.name) ?? [];
   for (const one of names) assert.equal(stored.filter((other) => other === one).length, 1);
 }

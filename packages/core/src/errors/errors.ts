@@ -111,12 +111,8 @@ function describeProblem(problem: ConfigurationProblem): string {
 export function showValue(value: unknown): string {
   try {
     const text =
-      typeof value === 'string'
-        ? JSON.stringify(value)
-        : typeof value === 'object'
-          ? JSON.stringify(value)
-          : String(value);
-    const shown = text ?? String(value);
+      typeof value === 'string' || typeof value === 'object' ? JSON.stringify(value) : String(value as symbol);
+    const shown = text ?? 'undefined';
     return shown.length > 120 ? `${shown.slice(0, 117)}...` : shown;
   } catch {
     return Object.prototype.toString.call(value);

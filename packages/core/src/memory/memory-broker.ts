@@ -11,6 +11,7 @@ import type {
 import { MemoryConsumer } from './memory-consumer.js';
 import type { MemoryResults } from './memory-results.js';
 import type { MemoryState } from './memory-state.js';
+import { dueTime } from './memory-state.js';
 
 /** The broker port in memory. */
 export class MemoryBroker implements Broker {
@@ -75,7 +76,7 @@ export class MemoryBroker implements Broker {
   async recover(): Promise<RecoverReport> {
     await new Promise((resolve) => setImmediate(resolve));
     let recovered = 0;
-    for (const consumer of [...this.state.consumers.values()]) {
+    for (const consumer of this.state.consumers.values()) {
       if (consumer.leaseUntil > this.state.clock.now()) continue;
       this.state.consumers.delete(consumer.id);
       for (const message of this.state.messages.values()) {
@@ -89,9 +90,4 @@ export class MemoryBroker implements Broker {
     if (recovered > 0) this.state.announceReady();
     return { recovered };
   }
-}
-
-/** When the message falls due by the store's clock. */
-export function dueTime(outgoing: OutgoingMessage, now: number): number {
-  return outgoing.delayMs === undefined ? (outgoing.eta ?? now) : now + outgoing.delayMs;
 }

@@ -2,9 +2,9 @@ import { WakeUp } from '../async/wake-up.js';
 import type { Consumer, Subscription } from '../ports/broker.js';
 import type { Delivery, ExtendOutcome, SettleOutcome, Settlement, SettlementEffects } from '../ports/delivery.js';
 import type { MemoryBroker } from './memory-broker.js';
-import { dueTime } from './memory-broker.js';
 import type { MemoryResults } from './memory-results.js';
 import type { MemoryMessage, MemoryState } from './memory-state.js';
+import { dueTime } from './memory-state.js';
 
 /** An empty `receive` answers after this long at the latest. */
 const LONGEST_WAIT_MS = 5_000;

@@ -63,3 +63,8 @@ export class MemoryState {
     return queue;
   }
 }
+
+/** When the message falls due by the store's clock. */
+export function dueTime(outgoing: OutgoingMessage, now: number): number {
+  return outgoing.delayMs === undefined ? (outgoing.eta ?? now) : now + outgoing.delayMs;
+}

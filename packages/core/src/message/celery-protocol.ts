@@ -84,24 +84,27 @@ export function openEnvelope(encoded: EncodedMessage, options: DecodeOptions): T
  */
 export function decodeBody(encoded: EncodedMessage, envelope: TaskEnvelope, options: DecodeOptions): TaskBody {
   const body = decodeContent(encoded, options);
-  if (!isProtocol2(encoded)) return taskBody(requireProtocol1(body));
+  if (!isProtocol2(encoded)) {
+    const fields = requireProtocol1(body);
+    return taskBody(fields, fields);
+  }
   if (!Array.isArray(body) || body.length !== 3) {
     throw illTyped(`The body of ${envelope.task}[${envelope.id}]`, '[args, kwargs, embed]', body);
   }
   const [args, kwargs, embed] = body as readonly unknown[];
   if (embed !== null && !isRecord(embed)) throw illTyped('embed', 'an object', embed);
-  return taskBody({ ...embed, args, kwargs });
+  return taskBody({ args, kwargs }, embed ?? {});
 }
 
-/** Both protocols name these fields alike. */
-function taskBody(fields: WireFields): TaskBody {
+/** Both protocols name these fields alike; protocol 1 has them in one object. */
+function taskBody(call: WireFields, embed: WireFields): TaskBody {
   return {
-    args: optionalList(fields, 'args') ?? [],
-    kwargs: optionalRecord(fields, 'kwargs') ?? {},
-    callbacks: optionalSignatures(fields, 'callbacks'),
-    errbacks: optionalSignatures(fields, 'errbacks'),
-    chain: optionalSignatures(fields, 'chain'),
-    chord: optionalSignature(fields, 'chord'),
+    args: optionalList(call, 'args') ?? [],
+    kwargs: optionalRecord(call, 'kwargs') ?? {},
+    callbacks: optionalSignatures(embed, 'callbacks'),
+    errbacks: optionalSignatures(embed, 'errbacks'),
+    chain: optionalSignatures(embed, 'chain'),
+    chord: optionalSignature(embed, 'chord'),
   };
 }
 

@@ -84,11 +84,11 @@ function isErrorLike(value: unknown): value is object {
 
 /** The name; the class's own name where the name is only inherited from a built-in error. */
 function errorType(error: object): string {
-  const name = text(read(error, 'name'));
+  const name = text(read(error, 'name')) || 'Error';
+  if (!BUILT_IN.has(name)) return bounded(name, MAX_NAME);
   const constructor = read(error, 'constructor');
   const className = typeof constructor === 'function' ? text(read(constructor, 'name')) : undefined;
-  const chosen = name === undefined || name === '' || BUILT_IN.has(name) ? className || name : name;
-  return bounded(chosen || 'Error', MAX_NAME);
+  return className === undefined || className === '' || BUILT_IN.has(className) ? name : bounded(className, MAX_NAME);
 }
 
 const BUILT_IN: ReadonlySet<string> = new Set(

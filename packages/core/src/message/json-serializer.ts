@@ -14,7 +14,8 @@ export interface JsonSerializerOptions {
 }
 
 /**
- * JSON as Celery reads and writes it, byte for byte: ASCII only, `", "` and `": "` between the parts.
+ * JSON as Celery reads and writes it, byte for byte: ASCII only, `", "` and `": "` between the parts. (JavaScript has
+ * one spelling for 3 and 3.0, and its own for very small fractions; the values are the same.)
  *
  * | JavaScript                    | on the wire                                                             |
  * |-------------------------------|-------------------------------------------------------------------------|

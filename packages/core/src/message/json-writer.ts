@@ -29,6 +29,8 @@ class JsonWriter {
   private keys = 0;
   private readonly path: (string | number)[] = [];
   private readonly ancestors: object[] = [];
+  /** Length of the path to each ancestor. */
+  private readonly depths: number[] = [];
   private readonly limits: PayloadLimits;
 
   constructor(private readonly options: WriteJsonOptions) {
@@ -41,7 +43,7 @@ class JsonWriter {
     } catch (error) {
       if (isTaskQueueError(error, 'VALUE_NOT_SERIALIZABLE')) throw error;
       // A getter, a Proxy or toJSON threw; the path still says where.
-      this.refuse(value, ['threw when it was read', 'Send plain data.'], error);
+      this.refuse(undefined, ['threw when it was read', 'Send plain data.'], error);
     }
     // The text is ASCII, so its length is its size in bytes.
     return Buffer.from(this.text, 'latin1');
@@ -109,7 +111,7 @@ class JsonWriter {
       this.path.pop();
     }
     this.add(']');
-    this.ancestors.pop();
+    this.leave();
   }
 
   private writeMap(map: ReadonlyMap<unknown, unknown>): void {
@@ -127,7 +129,7 @@ class JsonWriter {
     // Entered, so that a toJSON that returns ever new objects comes to an end.
     this.enter(value);
     this.write(reduced);
-    this.ancestors.pop();
+    this.leave();
   }
 
   private writePlain(value: object): void {
@@ -159,7 +161,7 @@ class JsonWriter {
       this.path.pop();
     }
     this.add('}');
-    this.ancestors.pop();
+    this.leave();
   }
 
   private writeDate(value: Date): void {
@@ -187,16 +189,18 @@ class JsonWriter {
     this.add(`{"__type__": "${type}", "__value__": `);
     this.writeString(value);
     this.add('}');
-    this.ancestors.pop();
+    this.leave();
   }
 
   private enter(value: object): void {
-    if (this.ancestors.length >= this.limits.maxDepth) {
-      if (this.ancestors.includes(value)) this.refuseCycle(value);
-      const remedy = 'Flatten it, or raise the limit maxDepth.';
-      this.refuse(value, [`is nested more than ${this.limits.maxDepth} deep`, remedy]);
-    }
+    if (this.ancestors.length >= this.limits.maxDepth) this.refuseDepth(value);
     this.ancestors.push(value);
+    this.depths.push(this.path.length);
+  }
+
+  private leave(): void {
+    this.ancestors.pop();
+    this.depths.pop();
   }
 
   private countKeys(count: number): void {
@@ -218,20 +222,26 @@ class JsonWriter {
     return this.refuse(undefined, [`brings the body to more than ${this.limits.maxBytes} bytes`, remedy]);
   }
 
-  private refuseCycle(value: object): never {
-    // Where the value is met for the second time: an object's path is as long as it has ancestors.
-    this.path.length = Math.min(this.path.length, this.ancestors.indexOf(value, this.ancestors.indexOf(value) + 1));
-    return this.refuse(value, ['refers to itself', 'Send ids instead of references.']);
+  /** A cycle is a depth without end; looking for it only here costs nothing where there is none. */
+  private refuseDepth(value: object): never {
+    const again = this.ancestors.findIndex((ancestor, index) => this.ancestors.indexOf(ancestor) < index);
+    if (again >= 0) {
+      this.path.length = this.depths[again] as number;
+      this.refuse(this.ancestors[again], ['refers to itself', 'Send ids instead of references.']);
+    }
+    const remedy = 'Flatten it, or raise the limit maxDepth.';
+    return this.refuse(value, [`is nested more than ${this.limits.maxDepth} deep`, remedy]);
   }
 
+  /** `value` undefined: what is at the path is not what is wrong, or cannot be read. */
   private refuse(value: unknown, [what, remedy]: Problem, cause?: unknown): never {
     const field = pathText(this.options.names, this.path);
-    const type = typeName(value);
+    const type = value === undefined ? undefined : typeName(value);
     throw new UsageError({
       code: 'VALUE_NOT_SERIALIZABLE',
-      message: `${field}${value === undefined ? '' : ` (${type})`} cannot be sent: it ${what}.`,
+      message: `${field}${type === undefined ? '' : ` (${type})`} cannot be sent: it ${what}.`,
       remedy,
-      fields: { field, type },
+      fields: { field, ...(type === undefined ? {} : { type }) },
       ...(cause === undefined ? {} : { cause }),
     });
   }

@@ -96,7 +96,11 @@ class ReprWriter {
     if (this.level >= MAX_LEVELS) return this.add(`${open}...${close}`);
     this.text += open;
     this.level += 1;
-    write();
+    try {
+      write();
+    } catch {
+      this.add('<unrepresentable>');
+    }
     this.level -= 1;
     this.text += close;
   }

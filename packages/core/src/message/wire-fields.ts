@@ -151,7 +151,8 @@ const MAX_LIMIT_SECONDS = 2_147_483_647;
 
 function limitMs(seconds: unknown): number | undefined {
   if (seconds === undefined || seconds === null || seconds === 0) return undefined;
-  if (typeof seconds === 'number' && seconds > 0 && seconds <= MAX_LIMIT_SECONDS) return seconds * 1000;
+  if (typeof seconds === 'number' && seconds > 0 && seconds <= MAX_LIMIT_SECONDS)
+    return Math.max(1, Math.round(seconds * 1000));
   throw illTyped('timelimit', '[hard, soft] in seconds', seconds);
 }
 

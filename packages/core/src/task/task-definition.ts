@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { QUEUE_NAME } from '../config/queue-name.js';
 import { parseDuration } from '../config/duration.js';
 import type { ConfigurationProblem } from '../errors/errors.js';
-import { ConfigurationError, UsageError, showValue } from '../errors/errors.js';
+import { ConfigurationError, UsageError } from '../errors/errors.js';
 import type { ErrorMatcher, RetryPolicy } from './retry-policy.js';
 import { retryPolicy } from './retry-policy.js';
 import type { TaskOptions } from './task-options.js';
@@ -28,9 +29,8 @@ export interface TaskDefinition {
   readonly resultExpiresMs: number | undefined;
 }
 
-/** Task and queue names: what every broker can carry as a key, and a shell can quote. */
+/** What every broker can carry as a key, and a shell can quote. */
 const TASK_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,254}$/;
-export const QUEUE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof TaskOptions>([
   'name',
@@ -95,17 +95,6 @@ export function defineTask(name: string, options: TaskOptions = {}, adapter?: Sc
   };
 }
 
-/** Throws QUEUE_NAME_INVALID unless the name can be used on every broker. */
-export function checkQueueName(name: string): void {
-  if (typeof name === 'string' && QUEUE_NAME.test(name)) return;
-  throw new UsageError({
-    code: 'QUEUE_NAME_INVALID',
-    message: `${showValue(name)} is not a queue name.`,
-    remedy: 'Use 1 to 128 letters, digits, and "_.:-", beginning with a letter, digit or "_".',
-    fields: { field: 'queue', value: name },
-  });
-}
-
 function checkNames(name: string, options: TaskOptions, path: string, problems: ConfigurationProblem[]): void {
   for (const key of Object.keys(options)) {
     if (!KNOWN_OPTIONS.has(key)) {
@@ -168,7 +157,11 @@ function collect<T>(make: () => T, path: string, problems: ConfigurationProblem[
     if (error instanceof ConfigurationError) problems.push(...error.problems);
     else if (error instanceof UsageError) {
       const { field, value, expected } = error.fields;
-      problems.push({ path: `${path}.${String(field)}`, expected: String(expected ?? 'a duration'), value });
+      problems.push({
+        path: `${path}.${String(field)}`,
+        expected: typeof expected === 'string' ? expected : 'a duration',
+        value,
+      });
     } else throw error;
     return undefined;
   }

@@ -1,6 +1,6 @@
 import type { Clock } from '../ambient/clock.js';
+import { deferred } from '../async/deferred.js';
 import type { Logger } from '../ambient/logger.js';
-import type { MessageBuilder } from '../client/message-builder.js';
 import { TaskError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
@@ -13,6 +13,8 @@ import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
 import type { Lookahead } from './lookahead.js';
 import { OutcomePolicy } from './outcome-policy.js';
 import type { RevocationList } from './revocation-list.js';
+import type { Run } from './run.js';
+import { facts } from './run.js';
 import type { Refusal } from './refusal.js';
 import { refuse } from './refusal.js';
 import type { Settler } from './settler.js';
@@ -25,7 +27,6 @@ export interface ExecutorOptions {
   readonly pool: ExecutionPool;
   readonly settler: Settler;
   readonly policy: OutcomePolicy;
-  readonly builder: MessageBuilder;
   readonly results: ResultBackend | undefined;
   readonly revocations: RevocationList;
   readonly lookahead: Lookahead;
@@ -38,16 +39,6 @@ export interface ExecutorOptions {
   readonly emit: (event: WorkerEvent) => void;
   /** The delivery is not ours any more, or is settled. */
   readonly onSettled: (delivery: Delivery) => void;
-}
-
-/** One delivery on its way through the pipeline. */
-export interface Run {
-  readonly delivery: Delivery;
-  readonly task: RegisteredTask;
-  readonly message: TaskMessage;
-  readonly attempt: number;
-  readonly startedAt: number;
-  readonly abort: AbortController;
 }
 
 /** Why the worker stops a run from outside; the reason of the run's signal. */
@@ -137,6 +128,7 @@ export class Executor {
 
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {
     const { settler, policy, clock, emit } = this.options;
+    await this.endOf(message.id);
     const early = task.definition.ack === 'early';
     if (early && (await settler.settle({ kind: 'ack', delivery })) === 'lost') return;
     const run = this.begin(delivery, task, message);
@@ -156,6 +148,17 @@ export class Executor {
     if (settlement !== undefined) await settler.settle(settlement);
   }
 
+  /**
+   * A lost lease may bring a task back to the very worker that still runs it. Its old run is told to stop, and the new
+   * one waits for that, so that a task never runs twice side by side in one worker.
+   */
+  private async endOf(taskId: string): Promise<void> {
+    const previous = this.byTask.get(taskId);
+    if (previous === undefined) return;
+    this.interrupt(previous.delivery, 'lease-lost');
+    await previous.ended.promise;
+  }
+
   private begin(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Run {
     const run: Run = {
       delivery,
@@ -164,6 +167,7 @@ export class Executor {
       attempt: message.retries + (delivery.lostLeases ?? 0) + 1,
       startedAt: this.options.clock.now(),
       abort: new AbortController(),
+      ended: deferred(),
     };
     this.runs.set(delivery, run);
     this.byTask.set(message.id, run);
@@ -211,6 +215,7 @@ export class Executor {
     this.runs.delete(run.delivery);
     this.interrupted.delete(run.delivery);
     if (this.byTask.get(run.message.id) === run) this.byTask.delete(run.message.id);
+    run.ended.resolve();
   }
 
   private recordStart(run: Run): void {
@@ -230,17 +235,6 @@ export class Executor {
   private async put(record: ResultRecord): Promise<void> {
     await this.options.results?.put([record]);
   }
-}
-
-/** What events and logs say of a run. */
-export function facts(run: Run) {
-  return {
-    id: run.message.id,
-    name: run.message.task,
-    queue: run.delivery.queue,
-    run: run.delivery.run,
-    attempt: run.attempt,
-  };
 }
 
 /** What was acknowledged before the run cannot go back to its queue: it ends here. */

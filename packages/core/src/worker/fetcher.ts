@@ -44,6 +44,8 @@ export class Fetcher {
   private unlisten: (() => void) | undefined;
   private lastSuccess: number | undefined;
   private paused = false;
+  /** Aborted to end the request under way: at a pause, and at the stop. */
+  private receiving = new AbortController();
 
   constructor(private readonly options: FetcherOptions) {}
 
@@ -64,6 +66,7 @@ export class Fetcher {
   /** No new start after this returns; what was leased and not started is given back. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.receiving.abort();
     this.unlisten?.();
     this.watch?.cancel();
     await this.giveBack();
@@ -71,13 +74,17 @@ export class Fetcher {
     await this.giveBack();
   }
 
-  /** Stops starting tasks without giving up the consumer; for an operator. */
+  /** Takes and starts nothing more until `resume`; what was leased ahead is given back. Running tasks go on. */
   pause(): void {
     this.paused = true;
+    this.receiving.abort();
+    void this.giveBack();
   }
 
   resume(): void {
+    if (!this.paused || this.stopping.signal.aborted) return;
     this.paused = false;
+    this.receiving = new AbortController();
     this.bell.ring();
   }
 
@@ -92,12 +99,13 @@ export class Fetcher {
         continue;
       }
       try {
-        const deliveries = await this.options.consumer.receive({ max: want, signal });
+        const deliveries = await this.options.consumer.receive({ max: want, signal: this.receiving.signal });
         this.lastSuccess = clock.monotonic();
         failures = 0;
         if (deliveries.length > 0) this.take(deliveries);
+        if (this.paused) await this.giveBack();
       } catch (error) {
-        if (signal.aborted) break;
+        if (this.receiving.signal.aborted) continue;
         failures += 1;
         const waitMs = Math.min(5_000, 100 * 2 ** Math.min(failures, 10));
         if (failures <= 3 || failures % 20 === 0) {

@@ -1,6 +1,6 @@
 import type { Clock, ClockTimer } from '../ambient/clock.js';
 import { TaskError } from '../errors/errors.js';
-import type { Run } from './executor.js';
+import type { Run } from './run.js';
 
 export interface TimeLimiterOptions {
   readonly clock: Clock;

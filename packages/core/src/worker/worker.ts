@@ -1,27 +1,19 @@
 import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
-import { MessageBuilder } from '../client/message-builder.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
-import { decodeOptionsFrom, serializerFrom } from '../message/wire-format.js';
+import { serializerFrom } from '../message/wire-format.js';
 import { InlinePool } from '../pools/inline-pool.js';
 import { TaskRunner } from '../pools/task-runner.js';
-import type { Consumer } from '../ports/broker.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import type { InterruptReason } from './executor.js';
-import { Executor } from './executor.js';
-import { Fetcher } from './fetcher.js';
-import { LeaseKeeper } from './lease-keeper.js';
-import { Lookahead } from './lookahead.js';
-import { OutcomePolicy } from './outcome-policy.js';
-import { Recoverer } from './recoverer.js';
-import { RevocationList } from './revocation-list.js';
-import { Settler } from './settler.js';
 import { taskLog } from './task-log.js';
+import type { WorkerServices } from './worker-services.js';
+import { composeServices } from './worker-services.js';
 import type { WorkerEvent, WorkerListener } from './worker-events.js';
 
 export interface WorkerOptions {
@@ -73,7 +65,7 @@ export class Worker {
   private readonly listeners = new Set<WorkerListener>();
   private readonly leaseMs: number;
   private readonly pool: ExecutionPool;
-  private parts: WorkerParts | undefined;
+  private parts: WorkerServices | undefined;
   private stopping: Promise<void> | undefined;
   private hurry = new AbortController();
 
@@ -106,7 +98,17 @@ export class Worker {
     const { broker } = this.options.stores;
     await broker.declare(this.queues.map((name) => ({ name })));
     const consumer = await broker.consume({ queues: this.queues, consumerId: this.name, leaseMs: this.leaseMs });
-    const parts = this.compose(consumer);
+    const parts = composeServices({
+      ...this.options,
+      name: this.name,
+      leaseMs: this.leaseMs,
+      pool: this.pool,
+      consumer,
+      emit: (event) => this.emit(event),
+      onLost: (deliveries) => this.lost(deliveries),
+      onRevoked: (taskId) => this.parts?.executor.interruptTask(taskId, 'revoked'),
+      onSettled: () => (this.processed += 1),
+    });
     this.parts = parts;
     await parts.revocations.start();
     parts.recoverer.start();
@@ -156,78 +158,6 @@ export class Worker {
     };
   }
 
-  private compose(consumer: Consumer): WorkerParts {
-    const { stores, settings, clock, logger, random, registry } = this.options;
-    const { leaseMs, pool } = this;
-    const { broker, results } = stores;
-    const serializer = serializerFrom(settings);
-    const builder = new MessageBuilder({
-      clock,
-      serializer,
-      dialect: settings.dialect,
-      compression: settings.compression === 'none' ? undefined : settings.compression,
-      defaultQueue: settings.defaultQueue,
-      origin: this.name,
-    });
-    const emit = (event: WorkerEvent): void => this.emit(event);
-    const settler = new Settler({ consumer, broker, results, atomic: stores.atomicCompletion, clock, logger, leaseMs });
-    const leases = new LeaseKeeper({ consumer, leaseMs, clock, logger, onLost: (lost) => this.lost(lost) });
-    const lookahead = new Lookahead();
-    const revocations = new RevocationList({
-      store: stores.revocations,
-      clock,
-      logger,
-      onRevoked: (one) => (one.terminate ? this.parts?.executor.interruptTask(one.taskId, 'revoked') : undefined),
-    });
-    const policy = new OutcomePolicy({
-      worker: this.name,
-      builder,
-      serializer,
-      registry,
-      clock,
-      random,
-      results: results !== undefined,
-      resultExpiresMs: toMilliseconds(settings.resultExpires, 'resultExpires'),
-      emit,
-    });
-    const executor = new Executor({
-      worker: this.name,
-      registry,
-      pool,
-      settler,
-      policy,
-      builder,
-      results,
-      revocations,
-      lookahead,
-      decoding: decodeOptionsFrom(settings),
-      clock,
-      logger,
-      maxLostLeases: settings.worker.maxLost,
-      trackStarted: settings.worker.trackStarted,
-      emit,
-      onSettled: (delivery) => {
-        this.processed += 1;
-        leases.forget(delivery);
-      },
-    });
-    const fetcher = new Fetcher({
-      consumer,
-      pool,
-      leases,
-      lookahead,
-      clock,
-      logger,
-      execute: (delivery) => void executor.execute(delivery),
-      release: async (delivery) => {
-        leases.forget(delivery);
-        await settler.settle({ kind: 'release', delivery });
-      },
-    });
-    const recoverer = new Recoverer({ broker, results, leaseMs, clock, logger, random });
-    return { consumer, settler, leases, revocations, executor, fetcher, recoverer };
-  }
-
   private async shutDown(graceMs: number): Promise<void> {
     const { logger } = this.options;
     const { parts } = this;
@@ -247,19 +177,20 @@ export class Worker {
     }
     await this.quiet(parts, deadline - handBackMs, this.hurry.signal);
     this.currentState = 'aborting';
-    await this.abortRunning(parts, deadline);
-    await this.withDeadline(parts.settler.drain(), deadline);
+    const handBackBy = Math.min(deadline, this.options.clock.monotonic() + HAND_BACK_MS);
+    await this.abortRunning(parts, handBackBy);
+    await this.withDeadline(parts.settler.drain(), handBackBy);
     await parts.recoverer.stop();
     await parts.revocations.stop();
     await parts.leases.stop();
-    await this.withDeadline(parts.consumer.close(), deadline + HAND_BACK_MS);
+    await this.withDeadline(parts.consumer.close(), handBackBy + HAND_BACK_MS);
     await this.pool.close();
     this.currentState = 'stopped';
     this.emit({ type: 'worker-offline', worker: this.name });
   }
 
   /** Waits until nothing runs, until the deadline, or until someone is in a hurry. */
-  private async quiet(parts: WorkerParts, deadline: number, hurry: AbortSignal): Promise<void> {
+  private async quiet(parts: WorkerServices, deadline: number, hurry: AbortSignal): Promise<void> {
     const { clock } = this.options;
     while (parts.executor.activeCount > 0 && clock.monotonic() < deadline && !hurry.aborted) {
       await clock.sleep(Math.min(20, deadline - clock.monotonic()), hurry).catch(() => undefined);
@@ -267,7 +198,7 @@ export class Worker {
   }
 
   /** Aborts what still runs, gives it a moment to end by itself, and leaves the rest to `consumer.close`. */
-  private async abortRunning(parts: WorkerParts, deadline: number): Promise<void> {
+  private async abortRunning(parts: WorkerServices, deadline: number): Promise<void> {
     const { active } = parts.executor;
     if (active.length === 0) return;
     this.options.logger.warn(`The grace is over: ${active.length} task(s) are aborted and handed back.`, 'Worker');
@@ -310,16 +241,6 @@ export class Worker {
       }
     }
   }
-}
-
-interface WorkerParts {
-  readonly consumer: Consumer;
-  readonly settler: Settler;
-  readonly leases: LeaseKeeper;
-  readonly revocations: RevocationList;
-  readonly executor: Executor;
-  readonly fetcher: Fetcher;
-  readonly recoverer: Recoverer;
 }
 
 /** The default queue first, then every queue that a registered task names. */

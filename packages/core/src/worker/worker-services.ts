@@ -1,0 +1,120 @@
+import type { Clock } from '../ambient/clock.js';
+import type { Logger } from '../ambient/logger.js';
+import { messageBuilder } from '../client/message-builder.js';
+import { toMilliseconds } from '../config/duration.js';
+import type { TaskQueueSettings } from '../config/settings.js';
+import { decodeOptionsFrom, serializerFrom } from '../message/wire-format.js';
+import type { Consumer } from '../ports/broker.js';
+import type { Delivery } from '../ports/delivery.js';
+import type { ExecutionPool } from '../ports/execution-pool.js';
+import type { Stores } from '../ports/stores.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import { Executor } from './executor.js';
+import { Fetcher } from './fetcher.js';
+import { LeaseKeeper } from './lease-keeper.js';
+import { Lookahead } from './lookahead.js';
+import { OutcomePolicy } from './outcome-policy.js';
+import { Recoverer } from './recoverer.js';
+import { RevocationList } from './revocation-list.js';
+import { Settler } from './settler.js';
+import type { WorkerEvent } from './worker-events.js';
+
+/** The parts of a running worker, each with one job. */
+export interface WorkerServices {
+  readonly consumer: Consumer;
+  readonly settler: Settler;
+  readonly leases: LeaseKeeper;
+  readonly revocations: RevocationList;
+  readonly executor: Executor;
+  readonly fetcher: Fetcher;
+  readonly recoverer: Recoverer;
+}
+
+export interface WorkerServicesInit {
+  readonly name: string;
+  readonly stores: Stores;
+  readonly registry: TaskRegistry;
+  readonly settings: TaskQueueSettings;
+  readonly consumer: Consumer;
+  readonly pool: ExecutionPool;
+  readonly leaseMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly emit: (event: WorkerEvent) => void;
+  readonly onLost: (deliveries: readonly Delivery[]) => void;
+  /** A task that may run here was revoked with terminate. */
+  readonly onRevoked: (taskId: string) => void;
+  readonly onSettled: () => void;
+}
+
+/** Makes them; starts nothing. */
+export function composeServices(init: WorkerServicesInit): WorkerServices {
+  const { consumer, stores, leaseMs, clock, logger, random } = init;
+  const { broker, results } = stores;
+  const settler = new Settler({ consumer, broker, results, atomic: stores.atomicCompletion, clock, logger, leaseMs });
+  const leases = new LeaseKeeper({ consumer, leaseMs, clock, logger, onLost: init.onLost });
+  const revocations = new RevocationList({
+    store: stores.revocations,
+    clock,
+    logger,
+    onRevoked: (revocation) => (revocation.terminate ? init.onRevoked(revocation.taskId) : undefined),
+  });
+  const lookahead = new Lookahead();
+  const executor = makeExecutor(init, { settler, leases, revocations, lookahead });
+  const fetcher = new Fetcher({
+    consumer,
+    pool: init.pool,
+    leases,
+    lookahead,
+    clock,
+    logger,
+    execute: (delivery) => void executor.execute(delivery),
+    release: async (delivery) => {
+      leases.forget(delivery);
+      await settler.settle({ kind: 'release', delivery });
+    },
+  });
+  const recoverer = new Recoverer({ broker, results, leaseMs, clock, logger, random });
+  return { consumer, settler, leases, revocations, executor, fetcher, recoverer };
+}
+
+function makeExecutor(
+  init: WorkerServicesInit,
+  parts: Pick<WorkerServices, 'settler' | 'leases' | 'revocations'> & { readonly lookahead: Lookahead },
+): Executor {
+  const { name, registry, settings, stores, pool, clock, logger, random, emit } = init;
+  const serializer = serializerFrom(settings);
+  const builder = messageBuilder({ settings, clock, origin: name });
+  const policy = new OutcomePolicy({
+    worker: name,
+    builder,
+    serializer,
+    registry,
+    clock,
+    random,
+    results: stores.results !== undefined,
+    resultExpiresMs: toMilliseconds(settings.resultExpires, 'resultExpires'),
+    emit,
+  });
+  return new Executor({
+    worker: name,
+    registry,
+    pool,
+    settler: parts.settler,
+    policy,
+    results: stores.results,
+    revocations: parts.revocations,
+    lookahead: parts.lookahead,
+    decoding: decodeOptionsFrom(settings),
+    clock,
+    logger,
+    maxLostLeases: settings.worker.maxLost,
+    trackStarted: settings.worker.trackStarted,
+    emit,
+    onSettled: (delivery) => {
+      parts.leases.forget(delivery);
+      init.onSettled();
+    },
+  });
+}

@@ -1,0 +1,4 @@
+import { runBeat } from '@taskqueue/nestjs';
+import { AppModule } from '../app.module.js';
+
+await runBeat(AppModule);

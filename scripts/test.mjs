@@ -1,0 +1,60 @@
+// `npm test`: everything a change must pass, in the order in which it is quickest to learn that it does not. Arguments
+// are handed to vitest (then only the tests run): `npm test -- packages/core/test/schedule`.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const filters = process.argv.slice(2);
+const scratch = mkdtempSync(join(tmpdir(), 'taskqueue-test-'));
+const report = join(scratch, 'report.json');
+
+const steps = [
+  ['build', 'npx', ['tsc', '-b']],
+  ...(filters.length > 0
+    ? []
+    : [
+        ['format', 'npm', ['run', '--silent', 'format:check']],
+        ['lint', 'npm', ['run', '--silent', 'lint']],
+        ['types', 'npm', ['run', '--silent', 'typecheck']],
+        ['sample app', 'npx', ['nest', 'build', 'api', 'worker', 'beat']],
+        ['packages', 'npm', ['run', '--silent', 'check:pack']],
+      ]),
+  ['tests', 'npx', ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters]],
+  ...(filters.length > 0 ? [] : [['benchmarks, one quick pass', 'npm', ['run', '--silent', 'bench', '--', '--quick']]]),
+];
+
+let failed;
+for (const [title, command, args] of steps) {
+  console.log(`\n── ${title}`);
+  const { status } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, TASKQUEUE_TEST_NOTES: scratch } });
+  if (status !== 0) {
+    failed = title;
+    break;
+  }
+}
+
+summarise();
+rmSync(scratch, { recursive: true, force: true });
+process.exit(failed === undefined ? 0 : 1);
+
+function summarise() {
+  const notes = read(join(scratch, 'skipped.txt'));
+  if (notes !== undefined) {
+    console.log('\n!! NOT TESTED, for lack of a server:');
+    console.log(notes);
+  }
+  if (failed !== undefined) console.log(`\nStopped at: ${failed}`);
+  const results = read(report);
+  if (results === undefined) return;
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(results);
+  console.log(`\n${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests + numTodoTests} skipped`);
+}
+
+function read(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
