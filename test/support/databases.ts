@@ -16,7 +16,8 @@ export interface TestDatabase {
 export const postgresUrl = process.env['TEST_POSTGRES_URL'];
 
 /** The databases that every end-to-end test runs on. */
-export const DATABASES: readonly ('sqlite' | 'postgres')[] = postgresUrl === undefined ? ['sqlite'] : ['sqlite', 'postgres'];
+export const DATABASES: readonly ('sqlite' | 'postgres')[] =
+  postgresUrl === undefined ? ['sqlite'] : ['sqlite', 'postgres'];
 
 export async function createDatabase(kind: 'sqlite' | 'postgres'): Promise<TestDatabase> {
   return kind === 'sqlite' ? createSqlite() : createPostgres();

@@ -56,10 +56,14 @@ async function startPostgres(): Promise<Found> {
   }
   const run = (program: string, args: string[]): void => {
     const command = [join(bin, program), ...args];
-    execFileSync(root ? 'runuser' : (command[0] as string), root ? ['-u', 'postgres', '--', ...command] : command.slice(1), {
-      stdio: 'ignore',
-      cwd: folder,
-    });
+    execFileSync(
+      root ? 'runuser' : (command[0] as string),
+      root ? ['-u', 'postgres', '--', ...command] : command.slice(1),
+      {
+        stdio: 'ignore',
+        cwd: folder,
+      },
+    );
   };
   const data = join(folder, 'data');
   const port = await freePort();
@@ -85,7 +89,9 @@ function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
+      server.close(() =>
+        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
+      );
     });
   });
 }

@@ -1,1 +1,12 @@
+export { assertEnqueued, refuteEnqueued } from './assertions.js';
+export type { ExpectedTask } from './assertions.js';
+export { drained } from './drain.js';
+export type { DrainOptions } from './drain.js';
 export { eventually } from './eventually.js';
+export { FakeClock } from './fake-clock.js';
+export { FaultyDriver } from './faulty-driver.js';
+export type { PortOperation } from './faulty-driver.js';
+export { recordingDriver } from './recording-driver.js';
+export type { EnqueuedLog, EnqueuedTask } from './recording-driver.js';
+export { TaskHarness } from './task-harness.js';
+export type { TaskHarnessOptions, TaskRun } from './task-harness.js';

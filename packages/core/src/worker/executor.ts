@@ -37,6 +37,8 @@ export interface ExecutorOptions {
   readonly maxLostLeases: number;
   readonly trackStarted: boolean;
   readonly emit: (event: WorkerEvent) => void;
+  /** An early acknowledgement: the run goes on without a lease, which nobody must look for any more. */
+  readonly onAcknowledged: (delivery: Delivery) => void;
   /** The delivery is not ours any more, or is settled. */
   readonly onSettled: (delivery: Delivery) => void;
 }
@@ -130,7 +132,10 @@ export class Executor {
     const { settler, policy, clock, emit } = this.options;
     await this.endOf(message.id);
     const early = task.definition.ack === 'early';
-    if (early && (await settler.settle({ kind: 'ack', delivery })) === 'lost') return;
+    if (early) {
+      if ((await settler.settle({ kind: 'ack', delivery })) === 'lost') return;
+      this.options.onAcknowledged(delivery);
+    }
     const run = this.begin(delivery, task, message);
     emit({ type: 'task-started', task: facts(run) });
     if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);

@@ -112,6 +112,7 @@ function makeExecutor(
     maxLostLeases: settings.worker.maxLost,
     trackStarted: settings.worker.trackStarted,
     emit,
+    onAcknowledged: (delivery) => parts.leases.forget(delivery),
     onSettled: (delivery) => {
       parts.leases.forget(delivery);
       init.onSettled();

@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import { redactUrl } from '../../src/config/connection-url.js';
+import { parseDuration, toMilliseconds } from '../../src/config/duration.js';
+import { environmentName, settingPaths, settingsFromEnvironment } from '../../src/config/environment.js';
+import { DEFAULT_SETTINGS } from '../../src/config/settings.js';
+import { validateSettings } from '../../src/config/validate-settings.js';
+import { ConfigurationError } from '../../src/errors/errors.js';
+
+describe('settings', () => {
+  it('have defaults that are valid', () => {
+    expect(validateSettings({})).toEqual(DEFAULT_SETTINGS);
+  });
+
+  it('are overlaid: code over environment over defaults; undefined is not given', () => {
+    const settings = validateSettings(
+      { worker: { concurrency: 5, name: undefined as never } },
+      { defaultQueue: 'env', worker: { concurrency: 7, name: 'w@env' } },
+    );
+    expect(settings).toMatchObject({ defaultQueue: 'env', worker: { concurrency: 5, name: 'w@env' } });
+  });
+
+  it('report every problem at once, with path and value', () => {
+    const bad = {
+      defaultQueue: '',
+      resultExpires: 'x',
+      dialect: '4',
+      maxBodyBytes: 1.5,
+      unheard: 1,
+      worker: { concurrency: 0, lease: '10ms', queues: [], colour: 'red', logTasks: 'yes' },
+      beat: { poll: 1 },
+    };
+    try {
+      validateSettings(bad as never);
+      expect.unreachable();
+    } catch (error) {
+      const { problems } = error as ConfigurationError;
+      expect(problems.map((one) => one.path).sort()).toEqual(
+        [
+          'beat.poll',
+          'defaultQueue',
+          'dialect',
+          'maxBodyBytes',
+          'resultExpires',
+          'unheard',
+          'worker.colour',
+          'worker.concurrency',
+          'worker.lease',
+          'worker.logTasks',
+          'worker.queues',
+        ].sort(),
+      );
+      expect((error as Error).message).toContain('worker.concurrency: expected at least 1, got 0.');
+      expect((error as Error).message).toMatch(/worker\.colour: expected one of name, queues/);
+    }
+  });
+
+  it('come from the environment under one prefix, each by a name derived from its path', () => {
+    expect(environmentName('worker.trackStarted')).toBe('TASKQUEUE_WORKER_TRACK_STARTED');
+    expect(settingPaths()).toContain('beat.poll');
+    const settings = settingsFromEnvironment({
+      TASKQUEUE_DEFAULT_QUEUE: 'jobs',
+      TASKQUEUE_MAX_BODY_BYTES: '2048',
+      TASKQUEUE_WORKER_QUEUES: 'a, b,',
+      TASKQUEUE_WORKER_CONCURRENCY: '4',
+      TASKQUEUE_WORKER_LEASE: '5000',
+      TASKQUEUE_WORKER_TRACK_STARTED: 'true',
+      TASKQUEUE_WORKER_LOG_TASKS: '0',
+      TASKQUEUE_BEAT_POLL: '2s',
+      OTHER: 'x',
+    });
+    expect(settings).toEqual({
+      defaultQueue: 'jobs',
+      maxBodyBytes: 2048,
+      worker: { queues: ['a', 'b'], concurrency: 4, lease: 5000, trackStarted: true, logTasks: false },
+      beat: { poll: '2s' },
+    });
+    expect(validateSettings({}, settings).worker.concurrency).toBe(4);
+  });
+
+  it('from the environment that do not fit are named like any other', () => {
+    const settings = settingsFromEnvironment({
+      TASKQUEUE_WORKER_CONCURRENCY: 'many',
+      TASKQUEUE_WORKER_TRACK_STARTED: 'perhaps',
+    });
+    expect(() => validateSettings({}, settings)).toThrow(
+      /worker\.concurrency: expected a number, got "many"[\s\S]*worker\.trackStarted: expected true or false, got "perhaps"/,
+    );
+  });
+
+  it('every setting of the record is known to environment and validation', () => {
+    for (const path of settingPaths()) {
+      const bad = { [environmentName(path)]: '{"neither": "fish nor flesh"} with spaces and ümlauts' };
+      if (path === 'worker.name') continue; // any text is a name
+      expect(() => validateSettings({}, settingsFromEnvironment(bad)), path).toThrow(ConfigurationError);
+    }
+  });
+});
+
+describe('durations', () => {
+  it.each([
+    [0, 0],
+    [1500, 1500],
+    ['500ms', 500],
+    ['1.5s', 1500],
+    ['2 m', 120_000],
+    ['1h', 3_600_000],
+    ['1d', 86_400_000],
+    ['1w', 604_800_000],
+  ])('%j is %d ms', (given, expected) => expect(parseDuration(given)).toBe(expected));
+
+  it.each([
+    -1,
+    Number.NaN,
+    Infinity,
+    '',
+    's',
+    '-5s',
+    '5 parsecs',
+    '1e3s',
+    '5s5s',
+    '9'.repeat(40) + 's',
+    null,
+    {},
+    [],
+    '5',
+  ])('%j is none', (given) => expect(parseDuration(given)).toBeUndefined());
+
+  it('that are wrong name their field and the remedy', () => {
+    expect(() => toMilliseconds('soon' as never, 'countdown')).toThrow(
+      /countdown must be a duration, got "soon"\. Give milliseconds/,
+    );
+  });
+});
+
+describe('URLs in messages', () => {
+  it.each([
+    ['postgres://user:secret@host:5432/db', 'postgres://user:***@host:5432/db'],
+    ['redis://:secret@host', 'redis://:***@host'],
+    ['amqp://user:p%40ss@host/vhost', 'amqp://user:***@host/vhost'],
+    ['redis://host?password=secret&db=1', 'redis://host?password=***&db=1'],
+    ['sqlite:./data/queue.sqlite', 'sqlite:./data/queue.sqlite'],
+    ['postgres://user@host/db', 'postgres://user@host/db'],
+  ])('%s is shown as %s', (url, shown) => expect(redactUrl(url)).toBe(shown));
+});

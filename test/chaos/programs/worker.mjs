@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { defineTask, Worker } from '@taskqueue/core';
+import { note, openQueue } from './queue.mjs';
+
+const queue = await openQueue();
+
+function task(name, body, options = {}) {
+  const definition = defineTask(name, options);
+  queue.registry.register({
+    definition,
+    source: name,
+    handler: async ({ args, context }) => {
+      note({ event: 'start', id: context.id, name, run: context.fence });
+      const value = await body(context, ...args);
+      note({ event: 'end', id: context.id, name, run: context.fence });
+      return value;
+    },
+  });
+}
+
+task('work', async (context, ms) => {
+  await sleep(ms, undefined, { signal: context.signal });
+  return { run: context.fence };
+});
+task('block', (context, ms) => {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+  return { run: context.fence };
+});
+task('poison', () => {
+  process.kill(process.pid, 'SIGKILL');
+  return sleep(60_000);
+});
+task('tick', (context) => context.periodicTaskName);
+
+const worker = new Worker(queue);
+process.on('SIGTERM', () => {
+  void worker
+    .stop()
+    .then(() => queue.driver.close())
+    .then(() => process.exit(0));
+});
+await worker.start();
+process.send?.('ready');

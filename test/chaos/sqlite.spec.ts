@@ -1,0 +1,3 @@
+import { chaos } from './scenarios.js';
+
+chaos('sqlite');
