@@ -1,0 +1,27 @@
+// The sending half of the two-process workloads.
+import { openSide } from './open-side.mjs';
+
+const spec = JSON.parse(process.env.SIDE);
+const side = await openSide(spec);
+const now = () => performance.timeOrigin + performance.now();
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+if (spec.workload === 'send-spaced') {
+  // The instant of sending travels as the index, because that is what every side carries unchanged.
+  await side.enqueue(-1);
+  await sleep(500);
+  for (let index = 0; index < spec.n; index += 1) {
+    await sleep(15);
+    await side.enqueueStamped(now());
+  }
+} else {
+  const first = Date.now() + 4_000;
+  const items = Array.from({ length: spec.n }, (_, index) => ({
+    index,
+    at: first + Math.floor((index * 10_000) / spec.n),
+  }));
+  for (let from = 0; from < items.length; from += 500) await side.enqueueDelayed(items.slice(from, from + 500));
+}
+process.send({ name: side.name });
+await Promise.race([side.close(), sleep(3_000)]);
+process.exit(0);
