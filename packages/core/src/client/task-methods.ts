@@ -4,11 +4,11 @@ import type { ApplyOptions } from './task-call.js';
 import type { TaskHandle } from './task-handle.js';
 
 /** What an asynchronous method gives in the end; `never` for a synchronous one. */
-type Eventual<R> = R extends PromiseLike<infer V> ? V : R extends Subscribable<infer V> ? V : never;
+type Eventual<R> = R extends PromiseLike<infer V> ? V : R extends ObservableLike<infer V> ? V : never;
 
-/** The part of an rxjs Observable that matters, so that core needs no rxjs. */
-interface Subscribable<V> {
-  subscribe(observer: { next?: (value: V) => void }): unknown;
+/** The part of an rxjs Observable that tells its type, so that core needs no rxjs. */
+interface ObservableLike<V> {
+  forEach(next: (value: V) => void): Promise<void>;
 }
 
 type IsAny<T> = 0 extends 1 & T ? true : false;

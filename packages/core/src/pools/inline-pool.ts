@@ -44,7 +44,10 @@ export class InlinePool implements ExecutionPool {
     this.running += 1;
     const work = this.runner.run(execution, control);
     if (execution.deadline === undefined) {
-      return work.finally(() => this.release());
+      return work.then((outcome) => {
+        this.release();
+        return outcome;
+      });
     }
     return this.runTerminable(execution, work);
   }

@@ -3,7 +3,7 @@ import type { Logger } from '../ambient/logger.js';
 import type { Serializer } from '../message/serializer.js';
 import type { Execution, ExecutionControl } from '../ports/execution-pool.js';
 import { bindArguments } from '../task/bind-arguments.js';
-import { runContext } from '../task/run-context.js';
+import { RunContext } from '../task/run-context.js';
 import type { Outcome } from '../task/task-outcome.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTaskSignal } from '../task/task-signals.js';
@@ -26,18 +26,18 @@ export class TaskRunner {
   constructor(private readonly options: TaskRunnerOptions) {}
 
   async run(execution: Execution, control: ExecutionControl): Promise<Outcome> {
-    let context: ReturnType<typeof runContext> | undefined;
+    let context: RunContext | undefined;
     try {
       const task = this.options.registry.get(execution.message.task);
       const args = bindArguments(task.definition, execution.message);
       const checked = args instanceof Promise ? await args : args;
-      context = runContext({ ...this.options, execution, control, definition: task.definition });
-      const value: unknown = await task.handler({ args: checked, context: context.context });
+      context = new RunContext(this.options, execution, control, task.definition);
+      const value: unknown = await task.handler({ args: checked, context });
       return { kind: 'succeeded', value };
     } catch (error) {
       return outcomeOf(error, control.signal);
     } finally {
-      context?.end();
+      context?.close();
     }
   }
 }

@@ -10,88 +10,85 @@ import type { TaskDefinition } from './task-definition.js';
 import type { RetryOptions } from './task-signals.js';
 import { Retry, Snooze } from './task-signals.js';
 
-export interface RunContextInit {
-  readonly execution: Execution;
-  readonly control: ExecutionControl;
-  readonly definition: TaskDefinition;
+/** What a context needs of its surroundings; the same for all runs. */
+export interface RunContextSurroundings {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly serializer: Serializer;
 }
 
-/** The context of one run, and the way to close it: after `end` it records nothing any more. */
-export function runContext(init: RunContextInit): { readonly context: TaskContext; end(): void } {
-  const context = new RunContext(init);
-  return { context, end: () => context.close() };
-}
-
-/** A class, so that a run pays only for what its handler touches. */
-class RunContext implements TaskContext {
+/** The context of one run. A class, so that a run pays only for what its handler touches. */
+export class RunContext implements TaskContext {
   private ended = false;
   private taskLogger: TaskLogger | undefined;
 
-  constructor(private readonly init: RunContextInit) {}
+  constructor(
+    private readonly surroundings: RunContextSurroundings,
+    private readonly execution: Execution,
+    private readonly control: ExecutionControl,
+    private readonly definition: TaskDefinition,
+  ) {}
 
   get id(): string {
-    return this.init.execution.message.id;
+    return this.execution.message.id;
   }
   get name(): string {
-    return this.init.execution.message.task;
+    return this.execution.message.task;
   }
   get queue(): string {
-    return this.init.execution.queue;
+    return this.execution.queue;
   }
   get attempt(): number {
-    return this.init.execution.attempt;
+    return this.execution.attempt;
   }
   get retries(): number {
-    return this.init.execution.message.retries;
+    return this.execution.message.retries;
   }
   get maxRetries(): number {
-    return this.init.definition.retry.max;
+    return this.definition.retry.max;
   }
   get idempotencyKey(): string {
-    return this.init.execution.message.id;
+    return this.execution.message.id;
   }
   get fence(): number {
-    return this.init.execution.run;
+    return this.execution.run;
   }
   get rootId(): string {
-    return this.init.execution.message.rootId;
+    return this.execution.message.rootId;
   }
   get parentId(): string | undefined {
-    return this.init.execution.message.parentId;
+    return this.execution.message.parentId;
   }
   get args(): readonly unknown[] {
-    return this.init.execution.message.args;
+    return this.execution.message.args;
   }
   get kwargs(): Readonly<Record<string, unknown>> {
-    return this.init.execution.message.kwargs;
+    return this.execution.message.kwargs;
   }
   get headers(): Readonly<Record<string, unknown>> {
-    return this.init.execution.message.customHeaders;
+    return this.execution.message.customHeaders;
   }
   get periodicTaskName(): string | undefined {
     const name = this.headers['periodic_task_name'];
     return typeof name === 'string' ? name : undefined;
   }
   get eta(): Date | undefined {
-    return date(this.init.execution.message.eta);
+    return date(this.execution.message.eta);
   }
   get expires(): Date | undefined {
-    return date(this.init.execution.message.expires);
+    return date(this.execution.message.expires);
   }
   get worker(): string {
-    return this.init.execution.worker;
+    return this.execution.worker;
   }
   get deadline(): Date | undefined {
-    return date(this.init.execution.deadline);
+    return date(this.execution.deadline);
   }
   get signal(): AbortSignal {
-    return this.init.control.signal;
+    return this.control.signal;
   }
   get logger(): TaskLogger {
-    this.taskLogger ??= taskLogger(this.init.logger, this.name, this.id);
+    this.taskLogger ??= taskLogger(this.surroundings.logger, this.name, this.id);
     return this.taskLogger;
   }
 
@@ -105,15 +102,16 @@ class RunContext implements TaskContext {
 
   async progress(value: unknown): Promise<void> {
     this.assertLive();
-    await this.init.control.progress(encodeValue(this.init.serializer, value, 'progress'));
+    await this.control.progress(encodeValue(this.surroundings.serializer, value, 'progress'));
   }
 
   async heartbeat(): Promise<void> {
     this.assertLive();
-    await this.init.clock.sleep(0);
+    await this.surroundings.clock.sleep(0);
     this.signal.throwIfAborted();
   }
 
+  /** The run has ended: nothing is recorded any more. */
   close(): void {
     this.ended = true;
   }

@@ -63,8 +63,15 @@ function failure(
   stackStartFn: (log: EnqueuedLog, expected: ExpectedTask) => unknown,
 ): AssertionError {
   const tasks = log.list();
-  const list = tasks.length === 0 ? 'Nothing was enqueued.' : `Enqueued:\n${tasks.map((one) => `  - ${shown(one)}`).join('\n')}`;
-  return new AssertionError({ message: `${what} ${list}`, actual: tasks, expected, operator: 'enqueued', stackStartFn });
+  const list =
+    tasks.length === 0 ? 'Nothing was enqueued.' : `Enqueued:\n${tasks.map((one) => `  - ${shown(one)}`).join('\n')}`;
+  return new AssertionError({
+    message: `${what} ${list}`,
+    actual: tasks,
+    expected,
+    operator: 'enqueued',
+    stackStartFn,
+  });
 }
 
 function shown(task: ExpectedTask | EnqueuedTask): string {

@@ -16,7 +16,8 @@ const QUICK_LOOKS = 50;
 
 /**
  * Resolves when nothing is ready in the worker's queues and nothing runs, so that only what is due later is left. A
- * fake clock is not moved: what waits for it is waited for, until someone moves it.
+ * fake clock is not moved: what waits for it is waited for, until someone moves it. Resolves as well when the worker was
+ * stopped.
  */
 export async function drained({ worker, inspector, clock }: DrainOptions): Promise<void> {
   if (inspector === undefined) {
@@ -24,7 +25,7 @@ export async function drained({ worker, inspector, clock }: DrainOptions): Promi
   }
   for (let looks = 0; ; looks += 1) {
     await (clock instanceof FakeClock ? clock.settle() : nextTurns());
-    if (await isIdle(worker, inspector)) return;
+    if (worker.status().state === 'stopped' || (await isIdle(worker, inspector))) return;
     if (looks >= QUICK_LOOKS) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

@@ -5,21 +5,20 @@ import { toMilliseconds } from '../config/duration.js';
 
 interface PendingTimer {
   readonly at: number;
-  readonly order: number;
   readonly callback: () => void;
 }
 
 /** Turns of the event loop after which code that waits for nothing outside has come to rest. */
-const TURNS = 8;
+const TURNS = 6;
 
 /**
- * A clock that stands still until it is moved. Timers run in the order of their instants, and between two of them
+ * A clock that stands still until it is moved. Timers run in the order of their instants, and between two instants
  * everything that waits for a promise or an immediate goes on, so a loop that sleeps again is found sleeping.
  */
 export class FakeClock implements Clock {
   private readonly startedAt: number;
   private elapsed = 0;
-  private made = 0;
+  /** In the order in which they were set. */
   private readonly timers = new Set<PendingTimer>();
   private moving: Promise<void> = Promise.resolve();
 
@@ -37,8 +36,7 @@ export class FakeClock implements Clock {
   }
 
   timer(ms: number, callback: () => void): ClockTimer {
-    this.made += 1;
-    const timer = { at: this.elapsed + Math.max(0, ms), order: this.made, callback };
+    const timer = { at: this.elapsed + Math.max(0, ms), callback };
     if (Number.isFinite(timer.at)) this.timers.add(timer);
     return { cancel: () => void this.timers.delete(timer) };
   }
@@ -76,23 +74,23 @@ export class FakeClock implements Clock {
 
   private async runUntil(target: number): Promise<void> {
     await nextTurns();
-    for (let next = this.next(target); next !== undefined; next = this.next(target)) {
-      this.timers.delete(next);
-      this.elapsed = Math.max(this.elapsed, next.at);
-      next.callback();
+    for (let due = this.nextDue(target); due.length > 0; due = this.nextDue(target)) {
+      for (const timer of due) {
+        // One of them may have cancelled another.
+        if (!this.timers.delete(timer)) continue;
+        this.elapsed = Math.max(this.elapsed, timer.at);
+        timer.callback();
+      }
       await nextTurns();
     }
   }
 
-  private next(target: number): PendingTimer | undefined {
-    let found: PendingTimer | undefined;
-    for (const timer of this.timers) {
-      if (timer.at > target) continue;
-      if (found === undefined || timer.at < found.at || (timer.at === found.at && timer.order < found.order)) {
-        found = timer;
-      }
-    }
-    return found;
+  /** The timers of the earliest instant up to `target`, in the order in which they were set. */
+  private nextDue(target: number): PendingTimer[] {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const { at } of this.timers) earliest = Math.min(earliest, at);
+    if (earliest > target) return [];
+    return [...this.timers].filter(({ at }) => at === earliest);
   }
 }
 

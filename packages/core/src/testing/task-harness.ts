@@ -67,7 +67,10 @@ export class TaskHarness {
   constructor(options: TaskHarnessOptions = {}) {
     const { settings, driver = (clock) => memoryDriver({ clock }), random = () => 0.5 } = options;
     // No grace: nobody moves the clock while the worker stops.
-    this.settings = validateSettings({ ...settings, worker: { ...settings?.worker, shutdownGrace: 0, logTasks: false } });
+    this.settings = validateSettings({
+      ...settings,
+      worker: { ...settings?.worker, shutdownGrace: 0, logTasks: false },
+    });
     this.random = random;
     const recorded = recordingDriver(driver(this.clock), this.settings);
     this.log = recorded.log;

@@ -1,5 +1,4 @@
 import type { Clock } from '../ambient/clock.js';
-import { deferred } from '../async/deferred.js';
 import type { Logger } from '../ambient/logger.js';
 import { TaskError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
@@ -7,19 +6,18 @@ import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
 import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
-import type { ResultBackend, ResultRecord } from '../ports/result-backend.js';
+import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
 import type { Outcome } from '../task/task-outcome.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
 import type { Lookahead } from './lookahead.js';
 import { OutcomePolicy } from './outcome-policy.js';
 import type { RevocationList } from './revocation-list.js';
-import type { Run } from './run.js';
-import { facts } from './run.js';
+import { Run } from './run.js';
 import type { Refusal } from './refusal.js';
 import { refuse } from './refusal.js';
 import type { Settler } from './settler.js';
 import { timeLimiter } from './time-limiter.js';
-import type { WorkerEvent } from './worker-events.js';
+import type { WorkerEvents } from './worker-events.js';
 
 export interface ExecutorOptions {
   readonly worker: string;
@@ -36,7 +34,7 @@ export interface ExecutorOptions {
   /** Deliveries that lost their runner so often are not started again. */
   readonly maxLostLeases: number;
   readonly trackStarted: boolean;
-  readonly emit: (event: WorkerEvent) => void;
+  readonly events: WorkerEvents;
   /** An early acknowledgement: the run goes on without a lease, which nobody must look for any more. */
   readonly onAcknowledged: (delivery: Delivery) => void;
   /** The delivery is not ours any more, or is settled. */
@@ -90,7 +88,7 @@ export class Executor {
     const run = this.runs.get(delivery);
     if (run === undefined || this.interrupted.has(delivery)) return;
     this.interrupted.set(delivery, reason);
-    run.abort.abort(interruptError(run, reason));
+    run.abort(interruptError(run, reason));
   }
 
   interruptTask(taskId: string, reason: InterruptReason): void {
@@ -105,10 +103,10 @@ export class Executor {
     const task = this.options.registry.find(envelope.task);
     const refusal = this.admission(delivery, envelope, task);
     if (refusal !== undefined) return this.refused(refusal);
-    const decoded = refuse.undecodable(delivery, envelope, () => ({
-      ...envelope,
-      ...decodeBody(delivery.message, envelope, this.options.decoding),
-    }));
+    const decoded = refuse.undecodable(delivery, envelope, () =>
+      // The envelope is ours alone, so it may become the message.
+      Object.assign(envelope, decodeBody(delivery.message, envelope, this.options.decoding)),
+    );
     if ('refusal' in decoded) return this.refused(decoded.refusal);
     await this.run(delivery, task as RegisteredTask, decoded.value);
   }
@@ -123,21 +121,21 @@ export class Executor {
   }
 
   private async refused(refusal: Refusal): Promise<void> {
-    const { policy, emit, settler } = this.options;
-    emit(refusal.event);
+    const { policy, events, settler } = this.options;
+    events.emit(refusal.event);
     await settler.settle(policy.settleRefusal(refusal));
   }
 
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {
-    const { settler, policy, clock, emit } = this.options;
-    await this.endOf(message.id);
+    const { settler, policy, clock, events } = this.options;
+    if (this.byTask.has(message.id)) await this.endOf(message.id);
     const early = task.definition.ack === 'early';
     if (early) {
       if ((await settler.settle({ kind: 'ack', delivery })) === 'lost') return;
       this.options.onAcknowledged(delivery);
     }
     const run = this.begin(delivery, task, message);
-    emit({ type: 'task-started', task: facts(run) });
+    if (events.heard) events.emit({ type: 'task-started', task: run.facts });
     if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
     const began = clock.monotonic();
     const outcome = await this.runInPool(run);
@@ -161,19 +159,11 @@ export class Executor {
     const previous = this.byTask.get(taskId);
     if (previous === undefined) return;
     this.interrupt(previous.delivery, 'lease-lost');
-    await previous.ended.promise;
+    await previous.ended;
   }
 
   private begin(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Run {
-    const run: Run = {
-      delivery,
-      task,
-      message,
-      attempt: message.retries + (delivery.lostLeases ?? 0) + 1,
-      startedAt: this.options.clock.now(),
-      abort: new AbortController(),
-      ended: deferred(),
-    };
+    const run = new Run({ delivery, task, message, clock: this.options.clock, record: this.recordProgress });
     this.runs.set(delivery, run);
     this.byTask.set(message.id, run);
     return run;
@@ -193,10 +183,7 @@ export class Executor {
       deadline: hardMs === undefined ? undefined : run.startedAt + hardMs,
     };
     const limiter = timeLimiter({ clock, softMs, hardMs, run, terminate: () => pool.terminate(execution) });
-    const outcome = await pool.run(execution, {
-      signal: run.abort.signal,
-      progress: (value) => this.recordProgress(run, value),
-    });
+    const outcome = await pool.run(execution, run);
     limiter.cancel();
     return this.overruled(run, outcome);
   }
@@ -206,7 +193,7 @@ export class Executor {
     const reason = this.interrupted.get(run.delivery);
     if (outcome.kind === 'timed-out') {
       if (!this.options.pool.preemptible) {
-        this.options.emit({ type: 'task-stuck', task: facts(run), limitMs: outcome.limitMs });
+        this.options.events.emit({ type: 'task-stuck', task: run.facts, limitMs: outcome.limitMs });
       }
       return outcome;
     }
@@ -220,7 +207,7 @@ export class Executor {
     this.runs.delete(run.delivery);
     this.interrupted.delete(run.delivery);
     if (this.byTask.get(run.message.id) === run) this.byTask.delete(run.message.id);
-    run.ended.resolve();
+    run.finish();
   }
 
   private recordStart(run: Run): void {
@@ -230,12 +217,12 @@ export class Executor {
     });
   }
 
-  private async recordProgress(run: Run, progress: NonNullable<ResultRecord['progress']>): Promise<void> {
+  private readonly recordProgress = async (run: Run, progress: EncodedValue): Promise<void> => {
     if (!this.runs.has(run.delivery)) return;
     await this.put(
       this.options.policy.record(run, 'PROGRESS', { progress, result: progress, startedAt: run.startedAt }),
     );
-  }
+  };
 
   private async put(record: ResultRecord): Promise<void> {
     await this.options.results?.put([record]);
@@ -244,7 +231,7 @@ export class Executor {
 
 /** What was acknowledged before the run cannot go back to its queue: it ends here. */
 function afterEarlyAck(outcome: Outcome, run: Run): Outcome {
-  if (outcome.kind === 'interrupted') return { kind: 'failed', error: run.abort.signal.reason };
+  if (outcome.kind === 'interrupted') return { kind: 'failed', error: run.signal.reason };
   if (outcome.kind === 'rejected') return { ...outcome, requeue: false };
   return outcome;
 }

@@ -17,10 +17,9 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import type { RetryOptions } from '../task/task-signals.js';
 import type { TaskState } from '../task/task-state.js';
 import type { Run } from './run.js';
-import { facts } from './run.js';
 import type { Refusal } from './refusal.js';
 import { hardError } from './time-limiter.js';
-import type { WorkerEvent } from './worker-events.js';
+import type { WorkerEvents } from './worker-events.js';
 
 export interface OutcomePolicyOptions {
   readonly worker: string;
@@ -32,7 +31,7 @@ export interface OutcomePolicyOptions {
   /** Results are kept at all. */
   readonly results: boolean;
   readonly resultExpiresMs: number | undefined;
-  readonly emit: (event: WorkerEvent) => void;
+  readonly events: WorkerEvents;
 }
 
 export interface Finished {
@@ -48,7 +47,7 @@ export class OutcomePolicy {
   /** Undefined when the message is someone else's by now. */
   settleOutcome(finished: Finished): Settlement | undefined {
     const { run, outcome } = finished;
-    const { emit } = this.options;
+    const { events } = this.options;
     switch (outcome.kind) {
       case 'succeeded':
         return this.succeed(finished, outcome.value);
@@ -59,21 +58,21 @@ export class OutcomePolicy {
       case 'retry':
         return this.retry(finished, outcome.options);
       case 'snoozed':
-        emit({ type: 'task-snoozed', task: facts(run), delayMs: outcome.delayMs });
+        events.emit({ type: 'task-snoozed', task: run.facts, delayMs: outcome.delayMs });
         return this.replace(finished, { delayMs: outcome.delayMs, changes: {}, results: [] });
       case 'ignored':
-        emit({ type: 'task-ignored', task: facts(run) });
+        events.emit({ type: 'task-ignored', task: run.facts });
         return this.end(finished, { results: this.keep(run, [this.record(run, 'IGNORED', this.times(run))]) });
       case 'rejected':
         return this.reject(finished, outcome);
       case 'revoked':
-        emit({ type: 'task-revoked', task: facts(run), reason: 'terminated' });
+        events.emit({ type: 'task-revoked', task: run.facts, reason: 'terminated' });
         return this.end(finished, { results: [this.revoked(run)] });
       case 'interrupted':
-        emit({ type: 'task-interrupted', task: facts(run) });
+        events.emit({ type: 'task-interrupted', task: run.facts });
         return this.release(finished);
       case 'lost':
-        emit({ type: 'task-lost', task: facts(run) });
+        events.emit({ type: 'task-lost', task: run.facts });
         return undefined;
     }
   }
@@ -120,7 +119,12 @@ export class OutcomePolicy {
       // A result that cannot be kept is a failure of the task that no retry mends.
       return this.fail(finished, error);
     }
-    this.options.emit({ type: 'task-succeeded', task: facts(run), runtimeMs });
+    const { events } = this.options;
+    if (events.heard) events.emit({ type: 'task-succeeded', task: run.facts, runtimeMs });
+    // Nothing rides along: the plain end of most tasks that ignore their result.
+    if (result === undefined && follow.length === 0 && !this.keepsResult(run)) {
+      return { kind: 'ack', delivery: run.delivery };
+    }
     const record = this.record(run, 'SUCCESS', {
       ...this.times(run),
       ...(result === undefined ? {} : { result }),
@@ -143,7 +147,7 @@ export class OutcomePolicy {
       return this.fail(finished, options.cause ?? new Error(`No retry is left after ${retries + 1} attempts.`));
     const delayMs = this.retryDelay(options, () => retryDelayMs(policy, retries, this.options.random));
     const failure = options.cause === undefined ? undefined : failureFrom(options.cause);
-    this.options.emit({ type: 'task-retried', task: facts(run), runtimeMs, delayMs, failure });
+    this.options.events.emit({ type: 'task-retried', task: run.facts, runtimeMs, delayMs, failure });
     const record = this.record(run, 'RETRY', {
       startedAt: run.startedAt,
       ...(failure === undefined ? {} : { failure }),
@@ -169,7 +173,7 @@ export class OutcomePolicy {
     const { definition } = run.task;
     const failure = failureFrom(error);
     const expected = definition.throws.some((matcher) => matches(matcher, error));
-    this.options.emit({ type: 'task-failed', task: facts(run), runtimeMs, failure, expected });
+    this.options.events.emit({ type: 'task-failed', task: run.facts, runtimeMs, failure, expected });
     const keeps = this.keepsResult(run) || definition.storeErrorsEvenIfIgnored;
     const own = this.record(run, 'FAILURE', { ...this.times(run), failure });
     const results = this.options.results && keeps ? [own, ...this.abandoned(run, failure)] : [];
@@ -192,7 +196,12 @@ export class OutcomePolicy {
 
   private reject(finished: Finished, outcome: Extract<Outcome, { kind: 'rejected' }>): Settlement {
     const { run } = finished;
-    this.options.emit({ type: 'task-rejected', task: facts(run), reason: outcome.reason, requeue: outcome.requeue });
+    this.options.events.emit({
+      type: 'task-rejected',
+      task: run.facts,
+      reason: outcome.reason,
+      requeue: outcome.requeue,
+    });
     if (outcome.requeue) return this.release(finished);
     const failure = failureFrom(outcome.error ?? new Error(outcome.reason));
     const results = this.keep(run, [this.record(run, 'REJECTED', { ...this.times(run), failure })]);

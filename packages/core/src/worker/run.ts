@@ -1,28 +1,73 @@
+import type { Clock } from '../ambient/clock.js';
 import type { Deferred } from '../async/deferred.js';
+import { deferred } from '../async/deferred.js';
 import type { TaskMessage } from '../message/task-message.js';
 import type { Delivery } from '../ports/delivery.js';
+import type { ExecutionControl } from '../ports/execution-pool.js';
+import type { EncodedValue } from '../ports/result-backend.js';
 import type { RegisteredTask } from '../task/task-registry.js';
 import type { TaskFacts } from './worker-events.js';
 
-/** One delivery on its way through the pipeline. */
-export interface Run {
+export interface RunInit {
+  readonly delivery: Delivery;
+  readonly task: RegisteredTask;
+  readonly message: TaskMessage;
+  readonly clock: Clock;
+  readonly record: (run: Run, progress: EncodedValue) => Promise<void>;
+}
+
+/**
+ * One delivery on its way through the pipeline, and what its handler may ask of the worker. A run pays for a signal or a
+ * promise of its end only when someone asks for it: most tasks never do.
+ */
+export class Run implements ExecutionControl {
   readonly delivery: Delivery;
   readonly task: RegisteredTask;
   readonly message: TaskMessage;
   readonly attempt: number;
+  /** Epoch milliseconds. */
   readonly startedAt: number;
-  readonly abort: AbortController;
-  /** Resolves when the handler has ended, however late. */
-  readonly ended: Deferred<void>;
-}
+  private readonly record: RunInit['record'];
+  private controller: AbortController | undefined;
+  private end: Deferred<void> | undefined;
 
-/** What events and logs say of a run. */
-export function facts(run: Run): TaskFacts {
-  return {
-    id: run.message.id,
-    name: run.message.task,
-    queue: run.delivery.queue,
-    run: run.delivery.run,
-    attempt: run.attempt,
-  };
+  constructor(init: RunInit) {
+    this.delivery = init.delivery;
+    this.task = init.task;
+    this.message = init.message;
+    this.record = init.record;
+    this.attempt = init.message.retries + (init.delivery.lostLeases ?? 0) + 1;
+    this.startedAt = init.clock.now();
+  }
+
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController();
+    return this.controller.signal;
+  }
+
+  /** Tells the handler to stop; the first reason stays. */
+  abort(reason: Error): void {
+    this.controller ??= new AbortController();
+    this.controller.abort(reason);
+  }
+
+  progress(value: EncodedValue): Promise<void> {
+    return this.record(this, value);
+  }
+
+  /** Resolves when the handler has ended, however late. */
+  get ended(): Promise<void> {
+    this.end ??= deferred();
+    return this.end.promise;
+  }
+
+  finish(): void {
+    this.end?.resolve();
+  }
+
+  /** What events and logs say of it. */
+  get facts(): TaskFacts {
+    const { message, delivery, attempt } = this;
+    return { id: message.id, name: message.task, queue: delivery.queue, run: delivery.run, attempt };
+  }
 }

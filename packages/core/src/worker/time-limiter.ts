@@ -18,11 +18,11 @@ export function timeLimiter(options: TimeLimiterOptions): { cancel(): void } {
   const { clock, softMs, hardMs, run, terminate } = options;
   if (softMs === undefined && hardMs === undefined) return NO_LIMITS;
   const timers: ClockTimer[] = [];
-  if (softMs !== undefined) timers.push(clock.timer(softMs, () => run.abort.abort(softError(run, softMs))));
+  if (softMs !== undefined) timers.push(clock.timer(softMs, () => run.abort(softError(run, softMs))));
   if (hardMs !== undefined) {
     timers.push(
       clock.timer(hardMs, () => {
-        run.abort.abort(hardError(run.message.task, run.message.id, hardMs));
+        run.abort(hardError(run.message.task, run.message.id, hardMs));
         terminate();
       }),
     );

@@ -40,3 +40,10 @@ export interface TaskFacts {
 }
 
 export type WorkerListener = (event: WorkerEvent) => void;
+
+/** Where the parts of a worker tell what happens. */
+export interface WorkerEvents {
+  /** False when nobody listens; then an event need not be made. */
+  readonly heard: boolean;
+  emit(event: WorkerEvent): void;
+}

@@ -17,7 +17,7 @@ import { OutcomePolicy } from './outcome-policy.js';
 import { Recoverer } from './recoverer.js';
 import { RevocationList } from './revocation-list.js';
 import { Settler } from './settler.js';
-import type { WorkerEvent } from './worker-events.js';
+import type { WorkerEvents } from './worker-events.js';
 
 /** The parts of a running worker, each with one job. */
 export interface WorkerServices {
@@ -41,7 +41,7 @@ export interface WorkerServicesInit {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
-  readonly emit: (event: WorkerEvent) => void;
+  readonly events: WorkerEvents;
   readonly onLost: (deliveries: readonly Delivery[]) => void;
   /** A task that may run here was revoked with terminate. */
   readonly onRevoked: (taskId: string) => void;
@@ -83,7 +83,7 @@ function makeExecutor(
   init: WorkerServicesInit,
   parts: Pick<WorkerServices, 'settler' | 'leases' | 'revocations'> & { readonly lookahead: Lookahead },
 ): Executor {
-  const { name, registry, settings, stores, pool, clock, logger, random, emit } = init;
+  const { name, registry, settings, stores, pool, clock, logger, random, events } = init;
   const serializer = serializerFrom(settings);
   const builder = messageBuilder({ settings, clock, origin: name });
   const policy = new OutcomePolicy({
@@ -95,7 +95,7 @@ function makeExecutor(
     random,
     results: stores.results !== undefined,
     resultExpiresMs: toMilliseconds(settings.resultExpires, 'resultExpires'),
-    emit,
+    events,
   });
   return new Executor({
     worker: name,
@@ -111,7 +111,7 @@ function makeExecutor(
     logger,
     maxLostLeases: settings.worker.maxLost,
     trackStarted: settings.worker.trackStarted,
-    emit,
+    events,
     onAcknowledged: (delivery) => parts.leases.forget(delivery),
     onSettled: (delivery) => {
       parts.leases.forget(delivery);

@@ -14,7 +14,7 @@ import type { InterruptReason } from './executor.js';
 import { taskLog } from './task-log.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
-import type { WorkerEvent, WorkerListener } from './worker-events.js';
+import type { WorkerEvent, WorkerEvents, WorkerListener } from './worker-events.js';
 
 export interface WorkerOptions {
   readonly stores: Stores;
@@ -57,7 +57,7 @@ const HAND_BACK_MS = 2_000;
  *                                                   runs is handed back and starts elsewhere
  * ```
  */
-export class Worker {
+export class Worker implements WorkerEvents {
   readonly name: string;
   readonly queues: readonly string[];
   private currentState: WorkerState = 'new';
@@ -104,7 +104,7 @@ export class Worker {
       leaseMs: this.leaseMs,
       pool: this.pool,
       consumer,
-      emit: (event) => this.emit(event),
+      events: this,
       onLost: (deliveries) => this.lost(deliveries),
       onRevoked: (taskId) => this.parts?.executor.interruptTask(taskId, 'revoked'),
       onSettled: () => (this.processed += 1),
@@ -228,7 +228,13 @@ export class Worker {
     ]);
   }
 
-  private emit(event: WorkerEvent): void {
+  /** Whether anybody listens. */
+  get heard(): boolean {
+    return this.listeners.size > 0;
+  }
+
+  /** Tells the listeners; for the parts of this worker. */
+  emit(event: WorkerEvent): void {
     for (const listener of this.listeners) {
       try {
         listener(event);

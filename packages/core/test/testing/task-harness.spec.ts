@@ -32,7 +32,8 @@ describe('TaskHarness', () => {
   it('moves time for limits of a handler that hangs', async () => {
     const harness = new TaskHarness().task(
       'hang',
-      (ctx: TaskContext) => new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error))),
+      (ctx: TaskContext) =>
+        new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error))),
       { bind: true, softTimeLimit: '10s' },
     );
     const { id } = await harness.sender.sendTask('hang');
@@ -50,6 +51,14 @@ describe('TaskHarness', () => {
       .task('early', () => wait(5, 'early'), { ack: 'early' });
     expect(await harness.run('late')).toMatchObject({ value: 'late' });
     expect(await harness.run('early')).toMatchObject({ value: 'early' });
+  });
+
+  it('lets a task that was acknowledged early outlive the lease that it has not any more', async () => {
+    const harness = new TaskHarness();
+    harness.task('long', () => harness.clock.sleep(120_000).then(() => 'done'), { ack: 'early' });
+    const { id } = await harness.sender.sendTask('long');
+    await harness.advance('3m');
+    expect(await harness.outcome(id)).toMatchObject({ state: 'SUCCESS', value: 'done' });
   });
 
   it('refuses arguments that do not fit', async () => {
@@ -72,11 +81,16 @@ describe('assertEnqueued', () => {
 
   it('finds a task by what is given', async () => {
     const harness = new TaskHarness();
-    await harness.sender.sendTask('mail', [{ to: 'a', cc: undefined }, when], {}, {
-      queue: 'slow',
-      eta: when,
-      headers: { tenant: 't1' },
-    });
+    await harness.sender.sendTask(
+      'mail',
+      [{ to: 'a', cc: undefined }, when],
+      {},
+      {
+        queue: 'slow',
+        eta: when,
+        headers: { tenant: 't1' },
+      },
+    );
     const found = assertEnqueued(harness.log, {
       task: 'mail',
       args: [{ to: 'a', cc: undefined }, when],
@@ -96,7 +110,9 @@ describe('assertEnqueued', () => {
       'Expected mail(1) to be enqueued. Nothing was enqueued.',
     );
     await harness.sender.sendTask('mail', [2]);
-    expect(() => assertEnqueued(harness.log, { task: 'mail', args: [1] })).toThrow(/Enqueued:\n {2}- mail\(2\) \[queue default\]/);
+    expect(() => assertEnqueued(harness.log, { task: 'mail', args: [1] })).toThrow(
+      /Enqueued:\n {2}- mail\(2\) \[queue default\]/,
+    );
     expect(() => refuteEnqueued(harness.log, { task: 'mail' })).toThrow('Expected mail(…) not to be enqueued.');
     harness.log.clear();
     refuteEnqueued(harness.log, { task: 'mail' });
