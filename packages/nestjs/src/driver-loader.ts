@@ -24,8 +24,7 @@ export async function driverFromUrl(url: string, path: string): Promise<Driver> 
   if (name === undefined) {
     throw problem(path, `a URL that begins with one of ${['memory', ...Object.keys(PACKAGES)].join(', ')}`, url);
   }
-  const { createDriver } = await load(name, path, url);
-  return createDriver(url);
+  return (await load(name, path, url)).createDriver(url);
 }
 
 async function load(name: string, path: string, url: string): Promise<{ createDriver(url: string): Driver }> {

@@ -1,4 +1,11 @@
-import type { Clock, Driver, Logger, ScheduleEntryInit, TaskQueueSettingsInit } from '@taskqueue/core';
+import type {
+  Clock,
+  ConfigurationProblem,
+  Driver,
+  Logger,
+  ScheduleEntryInit,
+  TaskQueueSettingsInit,
+} from '@taskqueue/core';
 import type { Enhancers } from './execution/task-pipeline.js';
 
 /** A driver, or the URL of one: `sqlite:`, `postgres://`, `redis://`, `amqp://`, `sqs:`, `memory:`. */
@@ -37,4 +44,41 @@ export interface TaskQueueModuleOptions extends TaskQueueSettingsInit {
   readonly clock?: Clock;
   /** 0 to 1, for jitter. Default `Math.random`. For tests. */
   readonly random?: () => number;
+}
+
+/** Options that are the module's; all others are settings. */
+const MODULE_OPTIONS: ReadonlySet<string> = new Set<Exclude<keyof TaskQueueModuleOptions, keyof TaskQueueSettingsInit>>(
+  [
+    'driver',
+    'broker',
+    'results',
+    'schedules',
+    'schedule',
+    'enhancers',
+    'embedded',
+    'adoptNestSchedule',
+    'logger',
+    'clock',
+    'random',
+  ],
+);
+
+/** The settings among the options, unknown ones included, so that their validation names these. */
+export function settingsOf(options: TaskQueueModuleOptions): TaskQueueSettingsInit {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !MODULE_OPTIONS.has(key)));
+}
+
+/** What is wrong with the module's own options, apart from its drivers. */
+export function moduleProblems(options: TaskQueueModuleOptions): ConfigurationProblem[] {
+  const choices = {
+    enhancers: ['none', 'local', 'all'],
+    embedded: ['worker', 'beat', 'both', 'none'],
+    adoptNestSchedule: [true, false],
+  } as const;
+  return (Object.keys(choices) as (keyof typeof choices)[]).flatMap((path) => {
+    const value = options[path];
+    const allowed: readonly unknown[] = choices[path];
+    if (value === undefined || allowed.includes(value)) return [];
+    return [{ path, expected: `one of ${allowed.join(', ')}`, value }];
+  });
 }

@@ -5,8 +5,8 @@ import { TaskClient } from '@taskqueue/core';
 import { TaskExplorer } from './discovery/task.explorer.js';
 import { TaskQueueHealth } from './health/task-queue.health.js';
 import { TaskQueueLifecycle } from './lifecycle/task-queue.lifecycle.js';
-import { NestScheduleAdoption } from './scheduling/nest-schedule-adoption.js';
 import { BeatTimers } from './scheduling/beat-timers.js';
+import { NestScheduleAdoptionModule } from './scheduling/nest-schedule-adoption.js';
 import { TASK_QUEUE_OPTIONS } from './task-queue.constants.js';
 import type { TaskQueueModuleOptions } from './task-queue.module-options.js';
 import { TaskQueueRuntime } from './task-queue.runtime.js';
@@ -39,10 +39,9 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<TaskQueueModul
  * Tasks are found in the providers of every module; `TaskClient` can be injected everywhere.
  */
 @Module({
-  imports: [DiscoveryModule],
+  imports: [DiscoveryModule, NestScheduleAdoptionModule],
   providers: [
     TaskExplorer,
-    NestScheduleAdoption,
     BeatTimers,
     TaskQueueLifecycle,
     TaskQueueHealth,

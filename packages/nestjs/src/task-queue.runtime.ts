@@ -1,6 +1,7 @@
 import { Logger as NestLogger } from '@nestjs/common';
 import type {
   Clock,
+  ConfigurationProblem,
   Driver,
   Logger,
   OutgoingMessage,
@@ -28,6 +29,7 @@ import type { TaskExplorer } from './discovery/task.explorer.js';
 import { driverFromUrl, EMBEDDED_URL } from './driver-loader.js';
 import { dtoSchema } from './execution/dto-schema.js';
 import type { DriverOrUrl, TaskQueueModuleOptions } from './task-queue.module-options.js';
+import { moduleProblems, settingsOf } from './task-queue.module-options.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -68,23 +70,20 @@ export class TaskQueueRuntime {
 
   /** Checks everything and makes the drivers; connects nothing. Throws a ConfigurationError with all problems. */
   static async create(options: TaskQueueModuleOptions, env: Environment = process.env): Promise<TaskQueueRuntime> {
-    const {
-      driver,
-      broker,
-      results,
-      schedules,
-      schedule,
-      enhancers,
-      embedded,
-      adoptNestSchedule,
-      logger,
-      clock,
-      random,
-      ...init
-    } = options;
-    void [driver, broker, results, schedules, schedule, enhancers, embedded, adoptNestSchedule, logger, clock, random];
-    const settings = validateSettings(init, settingsFromEnvironment(env));
-    return new TaskQueueRuntime(options, settings, await storesFrom(options, env));
+    const problems: ConfigurationProblem[] = moduleProblems(options);
+    const collect = async <T>(work: () => T | Promise<T>): Promise<T | undefined> => {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof ConfigurationError)) throw error;
+        problems.push(...error.problems);
+        return undefined;
+      }
+    };
+    const settings = await collect(() => validateSettings(settingsOf(options), settingsFromEnvironment(env)));
+    const stores = await collect(() => storesFrom(options, env));
+    if (problems.length > 0 || settings === undefined || stores === undefined) throw new ConfigurationError(problems);
+    return new TaskQueueRuntime(options, settings, stores);
   }
 
   /** Schedules that code declares: by decorators and by `forRoot({ schedule })`. */
@@ -94,12 +93,24 @@ export class TaskQueueRuntime {
 
   /** Fills the registry. Called once, when all providers exist. */
   explore(explorer: TaskExplorer, adopted: readonly ScheduleEntry[]): void {
-    const { schedules } = explorer.explore(this.registry, this.reader, this.options.enhancers ?? 'local');
+    const { registry, reader } = this;
+    const { schedules } = explorer.explore({ registry, reader, enhancers: this.options.enhancers ?? 'local' });
     const configured = Object.entries(this.options.schedule ?? {}).map(([name, init]) =>
       declareEntry({ ...init, name }),
     );
     this.declaredEntries = [...schedules, ...configured, ...adopted];
     refuseBadEntries(this.declaredEntries, this.registry);
+  }
+
+  /** From now on the named entries are declared with the instant that the store has for them, where it has one. */
+  async keepInstants(names: ReadonlySet<string>): Promise<void> {
+    if (names.size === 0) return;
+    await this.connect();
+    const stored = new Map((await this.stores.schedules?.list())?.map((entry) => [entry.name, entry.schedule]));
+    this.declaredEntries = this.declaredEntries.map((entry) => {
+      const known = names.has(entry.name) ? stored.get(entry.name) : undefined;
+      return known?.kind === 'clocked' ? { ...entry, schedule: known } : entry;
+    });
   }
 
   /** Connects the drivers once; a failure may be tried again. */
@@ -167,11 +178,11 @@ async function storesFrom(options: TaskQueueModuleOptions, env: Environment): Pr
   const brokerChoice = options.broker ?? env['TASKQUEUE_BROKER_URL'] ?? common ?? EMBEDDED_URL;
   const resultChoice = options.results ?? env['TASKQUEUE_RESULTS_URL'] ?? common;
   const scheduleChoice = options.schedules ?? env['TASKQUEUE_SCHEDULES_URL'] ?? common;
-  const [broker, results, schedules] = await Promise.all([
+  const [broker, results, schedules] = await allOf([
     make(brokerChoice, 'broker'),
     resultChoice === false ? undefined : make(resultChoice, 'results'),
     make(scheduleChoice, 'schedules'),
-  ]);
+  ] as const);
   return composeStores({
     broker: broker as Driver,
     ...(resultChoice === false ? { results: false } : results === undefined ? {} : { results }),
@@ -179,6 +190,17 @@ async function storesFrom(options: TaskQueueModuleOptions, env: Environment): Pr
       ? {}
       : { schedules: schedules as Driver }),
   });
+}
+
+/** Like `Promise.all`, but the ConfigurationErrors of all are one. */
+async function allOf<T extends readonly unknown[]>(work: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const settled = await Promise.allSettled(work);
+  const errors = [...new Set(settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : [])))];
+  const other = errors.find((error) => !(error instanceof ConfigurationError));
+  if (other !== undefined) throw other;
+  const problems = errors.flatMap((error) => (error as ConfigurationError).problems);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return Promise.all(work) as Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
 }
 
 /** Names that are taken twice, and tasks that do not exist here: all at once. */

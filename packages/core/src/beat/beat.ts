@@ -129,7 +129,7 @@ export class Beat {
     const monotonic = this.options.clock.monotonic();
     this.lastPollAt = monotonic;
     if (version !== this.version || monotonic - this.readAt > FULL_READ_EVERY_MS) {
-      this.entries = [...(await this.store.list())];
+      await this.read();
       this.version = version;
       this.readAt = monotonic;
     }
@@ -142,6 +142,13 @@ export class Beat {
       sleepMs = Math.min(sleepMs, dueIn);
     }
     return Math.max(0, sleepMs);
+  }
+
+  private async read(): Promise<void> {
+    const entries = await this.store.list();
+    const names = new Set(entries.map((entry) => entry.name));
+    for (const { name } of this.entries) if (!names.has(name)) this.options.onPlanned?.({ name, dueAt: undefined });
+    this.entries = [...entries];
   }
 
   /** Does what one entry needs now; answers in how many milliseconds it needs something again. */

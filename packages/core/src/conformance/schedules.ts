@@ -99,7 +99,9 @@ export function scheduleSuite(context: ConformanceContext, { describe, it }: Tes
       assert.equal(await store().advance({ ...base, dueAt: undefined, nextDueAt: 2_000 }), false);
       const step = { ...base, dueAt: 1_000, nextDueAt: 2_000, firedAt: 1_001, fired: 1, lastTaskId: 't' };
       const answers = await Promise.all(
-        [context.driver, context.peer, context.driver, context.peer].map(async (driver) => driver.schedules?.advance(step)),
+        [context.driver, context.peer, context.driver, context.peer].map(async (driver) =>
+          driver.schedules?.advance(step),
+        ),
       );
       assert.equal(answers.filter((answer) => answer === true).length, 1);
       const read = await find(one.name);

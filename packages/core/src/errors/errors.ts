@@ -55,12 +55,16 @@ export interface ConfigurationProblem {
 
 /** The configuration cannot be used. Lists every problem at once. */
 export class ConfigurationError extends TaskQueueError {
-  constructor(readonly problems: readonly ConfigurationProblem[]) {
+  constructor(problems: readonly ConfigurationProblem[]) {
     super({
       code: 'CONFIGURATION_INVALID',
       message: `The task queue configuration has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${problems.map(describeProblem).join('\n')}`,
       fields: { problems },
     });
+  }
+
+  get problems(): readonly ConfigurationProblem[] {
+    return this.fields['problems'] as readonly ConfigurationProblem[];
   }
 }
 

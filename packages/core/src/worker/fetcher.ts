@@ -49,7 +49,7 @@ export class Fetcher {
 
   constructor(private readonly options: FetcherOptions) {}
 
-  /** Monotonic time of the last answer of the broker; undefined before the first. Readiness is measured by it. */
+  /** Monotonic time of the last answer of the broker, or of the start; undefined before it. Readiness is measured by it. */
   get lastFetchAt(): number | undefined {
     return this.lastSuccess;
   }
@@ -59,6 +59,7 @@ export class Fetcher {
   }
 
   start(): void {
+    this.lastSuccess = this.options.clock.monotonic();
     this.unlisten = this.options.pool.onIdle(() => this.refill());
     this.loop = this.run();
   }

@@ -36,7 +36,7 @@ export interface WorkerStatus {
   readonly buffered: number;
   readonly stuck: number;
   readonly processed: number;
-  /** Milliseconds since the broker last answered; undefined before the first answer. */
+  /** Milliseconds since the broker last answered, or since the start; undefined before it. */
   readonly lastFetchMsAgo: number | undefined;
 }
 

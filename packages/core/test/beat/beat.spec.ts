@@ -135,6 +135,7 @@ describe('beat', () => {
     await beats.driver.schedules?.remove(['ten']);
     await beats.clock.advance('2s');
     expect(beats.beats[0]?.status().entries).toBe(0);
+    expect(beats.planned.at(-1)).toEqual({ name: 'ten', dueAt: undefined });
   });
 
   it('fires a clocked entry once and switches it off', async () => {
@@ -179,7 +180,14 @@ describe('beat', () => {
 
   it('carries arguments, headers and the entry’s name, and lets the message expire', async () => {
     const beats = open();
-    await beats.start({ ...every10s, args: [1], kwargs: { a: 2 }, headers: { tenant: 'acme' }, expires: '5s', priority: 7 });
+    await beats.start({
+      ...every10s,
+      args: [1],
+      kwargs: { a: 2 },
+      headers: { tenant: 'acme' },
+      expires: '5s',
+      priority: 7,
+    });
     await beats.clock.advance('10s');
     const [message] = (await beats.driver.inspector?.peek({ queue: 'ticks', status: 'ready', limit: 1 })) ?? [];
     expect(message?.priority).toBe(7);

@@ -27,16 +27,20 @@ type Accepts<M, A extends readonly unknown[]> = M extends (...args: infer P) => 
     : { readonly 'the parameters of the method do not take what the schema gives': A }
   : never;
 
-/** The first `N` of `P`, required. */
+/** The first `N` of `P`, all of which must be given; one that is optional takes `undefined`. `never`: `P` has fewer. */
 type Prefix<
   P extends readonly unknown[],
   N extends number,
   Taken extends readonly unknown[] = [],
 > = Taken['length'] extends N
   ? Taken
-  : Required<P> extends readonly [infer First, ...infer Rest]
-    ? Prefix<Rest, N, readonly [...Taken, First]>
-    : readonly [...Taken, ...unknown[]];
+  : P extends readonly []
+    ? never
+    : P extends readonly [infer First, ...infer Rest]
+      ? Prefix<Rest, N, readonly [...Taken, First]>
+      : P extends readonly [(infer First)?, ...infer Rest]
+        ? Prefix<Rest, N, readonly [...Taken, First | undefined]>
+        : readonly [...Taken, ...unknown[]];
 
 /**
  * Makes a method of any provider a task. It knows no application: the module that provides the class stays reusable,

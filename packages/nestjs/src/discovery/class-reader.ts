@@ -1,5 +1,5 @@
-import type { SchemaAdapter, TaskClass, TaskDefinition } from '@taskqueue/core';
-import { defineTask } from '@taskqueue/core';
+import type { ConfigurationProblem, SchemaAdapter, TaskClass, TaskDefinition } from '@taskqueue/core';
+import { ConfigurationError, defineTask } from '@taskqueue/core';
 import { taskMethodsOf } from './task-metadata.accessor.js';
 
 /** Reads a class's tasks once; a definition is the same object wherever it is asked for. */
@@ -8,18 +8,29 @@ export class TaskClassReader {
 
   constructor(private readonly adapter: SchemaAdapter) {}
 
-  /** Method name → definition. Throws a ConfigurationError with every problem of the options. */
+  /** Method name → definition. Throws a ConfigurationError with every problem of the options of every method. */
   read(taskClass: TaskClass<unknown>): ReadonlyMap<string, TaskDefinition> {
     let definitions = this.byClass.get(taskClass);
     if (definitions === undefined) {
-      definitions = new Map(
-        taskMethodsOf(taskClass as { prototype: unknown; name: string }).map(({ method, name, options }) => {
-          const { name: _name, ...rest } = options;
-          return [method, defineTask(name, rest, this.adapter)];
-        }),
-      );
+      definitions = this.define(taskClass);
       this.byClass.set(taskClass, definitions);
     }
+    return definitions;
+  }
+
+  private define(taskClass: TaskClass<unknown>): ReadonlyMap<string, TaskDefinition> {
+    const problems: ConfigurationProblem[] = [];
+    const definitions = new Map<string, TaskDefinition>();
+    for (const { method, name, options } of taskMethodsOf(taskClass as { prototype: unknown; name: string })) {
+      const { name: _name, ...rest } = options;
+      try {
+        definitions.set(method, defineTask(name, rest, this.adapter));
+      } catch (error) {
+        if (!(error instanceof ConfigurationError)) throw error;
+        problems.push(...error.problems);
+      }
+    }
+    if (problems.length > 0) throw new ConfigurationError(problems);
     return definitions;
   }
 }

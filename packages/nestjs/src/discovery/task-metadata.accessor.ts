@@ -31,6 +31,15 @@ export function taskMethodsOf(taskClass: {
   });
 }
 
+/** Methods that have a schedule of ours and are no tasks. */
+export function methodsScheduledOnly(taskClass: { readonly prototype: unknown }): readonly string[] {
+  const prototype = taskClass.prototype as Record<string, object>;
+  return methodNames(prototype).filter((method) => {
+    const fn = prototype[method] as object;
+    return Reflect.hasMetadata(TASK_SCHEDULES_METADATA, fn) && !Reflect.hasMetadata(TASK_METADATA, fn);
+  });
+}
+
 /** Names of all methods; getters are not touched. */
 export function methodNames(prototype: unknown): readonly string[] {
   const names = new Set<string>();

@@ -20,8 +20,8 @@ interface ClassTransformer {
 
 /** A class-validator DTO class as a Standard Schema. Unknown properties are errors, as they are typing mistakes. */
 export function dtoSchema(dto: new () => object): StandardSchemaV1 {
-  const { validate } = load<ClassValidator>('class-validator', dto);
-  const { plainToInstance } = load<ClassTransformer>('class-transformer', dto);
+  const validator = load<ClassValidator>('class-validator', dto);
+  const transformer = load<ClassTransformer>('class-transformer', dto);
   return {
     '~standard': {
       version: 1,
@@ -30,8 +30,8 @@ export function dtoSchema(dto: new () => object): StandardSchemaV1 {
         if (typeof value !== 'object' || value === null || Array.isArray(value)) {
           return { issues: [{ message: `must be an object that fits ${dto.name}` }] };
         }
-        const instance = plainToInstance(dto, value);
-        const errors = await validate(instance, { whitelist: true, forbidNonWhitelisted: true });
+        const instance = transformer.plainToInstance(dto, value);
+        const errors = await validator.validate(instance, { whitelist: true, forbidNonWhitelisted: true });
         return errors.length === 0 ? { value: instance } : { issues: errors.flatMap((error) => issues(error, [])) };
       },
     },

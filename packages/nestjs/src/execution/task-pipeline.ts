@@ -1,12 +1,20 @@
-import { HttpException } from '@nestjs/common';
-import { ContextIdFactory, ModuleRef } from '@nestjs/core';
+import { ContextIdFactory } from '@nestjs/core';
 import type { TaskHandler, TaskInvocation } from '@taskqueue/core';
-import { isTaskSignal, Reject } from '@taskqueue/core';
+import { isTaskSignal, UsageError } from '@taskqueue/core';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { TASK_ARGUMENTS_METADATA, TASK_CONTEXT_TYPE } from '../task-queue.constants.js';
-import type { ContextCreators, InstanceWrapper, NestContainer } from './nest-internals.js';
-import { contextCreators, ExecutionContextHost, hasFilters, invokeFilters, ROUTE_ARGUMENTS } from './nest-internals.js';
+import type { ContextCreators, InstanceWrapper, NestContainer, ProviderClass } from './nest-internals.js';
+import {
+  BODY_ARGUMENT,
+  contextCreators,
+  ExecutionContextHost,
+  hasFilters,
+  invokeFilters,
+  scopedInstance,
+} from './nest-internals.js';
+import { asRefusal } from './refusal.js';
 import type { TaskHostArguments } from './task-execution.context.js';
+import type { TaskParameters } from './task-parameters.js';
 
 /**
  * Which of Nest's enhancers run around tasks. `local` (default): those on the class, the method and the parameters.
@@ -18,8 +26,13 @@ export type Enhancers = 'none' | 'local' | 'all';
 type Method = (...args: unknown[]) => unknown;
 type Proxy = (args: readonly unknown[], context: unknown) => Promise<unknown>;
 
-/** Refusals by status: what a guard or a pipe says no to is not retried. */
-const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403, 422]);
+/** A task method in its provider. */
+export interface PipelineTarget {
+  readonly wrapper: InstanceWrapper;
+  readonly taskClass: ProviderClass;
+  readonly method: string;
+  readonly parameters: TaskParameters;
+}
 
 /**
  * Wraps a provider's method in Nest's pipeline and makes a task handler of it:
@@ -37,32 +50,33 @@ export class TaskPipeline {
   private readonly creators: ContextCreators;
 
   constructor(
-    private readonly moduleRef: ModuleRef,
     container: NestContainer,
     private readonly enhancers: Enhancers,
   ) {
     this.creators = contextCreators(container, enhancers === 'all' ? 'with-globals' : 'local-only');
   }
 
-  handler(wrapper: InstanceWrapper, method: string): TaskHandler {
-    const taskClass = classOf(wrapper);
-    declareArguments(taskClass, method);
-    if (wrapper.isDependencyTreeStatic()) {
+  handler(target: PipelineTarget): TaskHandler {
+    const { wrapper, taskClass, method, parameters } = target;
+    Reflect.defineMetadata(TASK_ARGUMENTS_METADATA, declaredArguments(parameters), taskClass, method);
+    const run = this.runner(target);
+    return (invocation) => {
+      refuseSurplus(invocation, parameters.positional.length, `${wrapper.name}.${method}`);
+      return run(invocation);
+    };
+  }
+
+  private runner({ wrapper, method }: PipelineTarget): TaskHandler {
+    // The static instance of a transient provider is only a placeholder.
+    if (wrapper.isDependencyTreeStatic() && !wrapper.isTransient) {
       const proxy = this.proxy(wrapper, wrapper.instance as object, method);
       return ({ args, context }) => proxy(args, context);
     }
-    return (invocation) => this.runScoped(wrapper, method, invocation);
-  }
-
-  private async runScoped(
-    wrapper: InstanceWrapper,
-    method: string,
-    { args, context }: TaskInvocation,
-  ): Promise<unknown> {
-    const contextId = ContextIdFactory.getByRequest(context);
-    this.moduleRef.registerRequestByContextId(context, contextId);
-    const instance: object = await this.moduleRef.resolve(wrapper.token as never, contextId, { strict: false });
-    return this.proxy(wrapper, instance, method, contextId)(args, context);
+    return async ({ args, context }) => {
+      const contextId = ContextIdFactory.getByRequest(context);
+      const instance = await scopedInstance(wrapper, contextId, context);
+      return this.proxy(wrapper, instance, method, contextId)(args, context);
+    };
   }
 
   private proxy(wrapper: InstanceWrapper, instance: object, method: string, contextId?: object): Proxy {
@@ -88,7 +102,7 @@ export class TaskPipeline {
       try {
         return await filtered(args, context);
       } catch (error) {
-        throw isRefusal(error) ? new Reject(refusalText(error), { cause: error }) : error;
+        throw asRefusal(error);
       }
     };
   }
@@ -108,54 +122,39 @@ export class TaskPipeline {
         if (isTaskSignal(error)) throw error;
         const host = new ExecutionContextHost([args, context], instance.constructor as never, callback as never);
         host.setType(TASK_CONTEXT_TYPE);
-        const handled = invokeFilters(this.creators, place, error, host, contextId);
-        if (handled === undefined) throw error;
-        return isObservable(handled) ? lastValueFrom(handled) : await (handled as Promise<unknown>);
+        const handled = await invokeFilters(this.creators, place, error, host, contextId);
+        const value = isObservable(handled) ? await lastValueFrom(handled, { defaultValue: undefined }) : handled;
+        // Nothing returned is nothing handled: a filter that only logs must not turn a failure into a success.
+        if (value === undefined) throw error;
+        return value;
       }
     };
   }
-}
-
-/** The class behind a provider, also one given by value or factory. */
-export function classOf(wrapper: InstanceWrapper): { readonly prototype: unknown; readonly name: string } {
-  const given = wrapper.metatype === null || wrapper.inject !== null;
-  const metatype: unknown = given ? (wrapper.instance as object | undefined)?.constructor : wrapper.metatype;
-  return metatype as { readonly prototype: unknown; readonly name: string };
 }
 
 /**
  * Nest runs pipes only for parameters that have metadata, so every parameter gets some: those with a decorator keep
  * theirs, each other one takes the argument at its own place.
  */
-function declareArguments(taskClass: { readonly prototype: unknown }, method: string): void {
-  const prototype = taskClass.prototype as object;
-  const existing = (Reflect.getMetadata(ROUTE_ARGUMENTS, taskClass, method) ?? {}) as Record<
-    string,
-    { readonly index: number }
-  >;
-  const types = (Reflect.getMetadata('design:paramtypes', prototype, method) ?? []) as unknown[];
-  const count = Math.max(types.length, (prototype as Record<string, Method>)[method]?.length ?? 0);
-  const decorated = new Set(Object.values(existing).map((one) => one.index));
-  const declared: Record<string, unknown> = { ...existing };
-  for (let index = 0, position = 0; index < count; index += 1) {
-    if (decorated.has(index)) continue;
-    // The key's first part is Nest's numeric parameter type; any that it does not use itself will do.
-    declared[`1000:${index}`] = { index, data: position, pipes: [] };
-    position += 1;
-  }
-  Reflect.defineMetadata(TASK_ARGUMENTS_METADATA, declared, taskClass, method);
+function declaredArguments({ decorated, positional }: TaskParameters): Record<string, unknown> {
+  const plain = positional.map((index, position) => [
+    `${BODY_ARGUMENT}:${index}`,
+    { index, data: position, pipes: [] },
+  ]);
+  return { ...decorated, ...Object.fromEntries(plain) };
 }
 
-function argumentAt(args: unknown, index: unknown): unknown {
-  return (args as TaskHostArguments)[0][index as number];
+function argumentAt(args: unknown, position: unknown): unknown {
+  return (args as TaskHostArguments)[0][position as number];
 }
 
-function isRefusal(error: unknown): error is HttpException {
-  return error instanceof HttpException && REFUSALS.has(error.getStatus());
-}
-
-function refusalText(error: HttpException): string {
-  const response = error.getResponse();
-  const message = typeof response === 'object' ? (response as { message?: unknown }).message : response;
-  return Array.isArray(message) ? message.join('; ') : String(message ?? error.message);
+/** What came too much would be lost without a word: a caller of another version, or a result that a link prepends. */
+function refuseSurplus({ args }: TaskInvocation, most: number, source: string): void {
+  if (args.length <= most) return;
+  throw new UsageError({
+    code: 'TASK_ARGUMENTS_INVALID',
+    message: `${source} takes ${most} argument${most === 1 ? '' : 's'} and got ${args.length}.`,
+    remedy: 'Give the method the parameter, or use an immutable signature (si) in a link.',
+    fields: { field: `args[${most}]`, expected: most, value: args.length },
+  });
 }

@@ -42,7 +42,7 @@ export function parseWorkerArguments(argv: readonly string[]): WorkerCommand {
     shutdownGrace: values['shutdown-grace'],
     trackStarted: values['track-started'],
   };
-  return { kind: 'run', overrides: overrides as Partial<WorkerSettings> };
+  return { kind: 'run', overrides: given(overrides) as Partial<WorkerSettings> };
 }
 
 function parse(argv: string[]) {
@@ -65,4 +65,8 @@ function withoutQuotes(argument: string): string {
 
 function numberOr(text: string): number | string {
   return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+function given(overrides: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
 }

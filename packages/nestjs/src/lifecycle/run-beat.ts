@@ -1,8 +1,8 @@
-import type { INestApplicationContext, Type } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
-import { stopOnSignals } from './process-signals.js';
 import { reportAndExit } from './report-and-exit.js';
+import { ServiceProcess } from './service-process.js';
 import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
 
 /**
@@ -11,16 +11,11 @@ import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
  */
 export async function runBeat(module: Type<unknown>): Promise<void> {
   try {
-    let app: INestApplicationContext | undefined;
-    stopOnSignals({
-      stop: async () => {
-        await app?.get(TaskQueueLifecycle, { strict: false }).drain();
-        await app?.close();
-      },
-    });
-    app = await NestFactory.createApplicationContext(module);
+    const service = new ServiceProcess();
+    const app = await NestFactory.createApplicationContext(module, { abortOnError: false });
+    service.running(app);
     const beat = await app.get(TaskQueueLifecycle, { strict: false }).startBeat();
-    app.get(TaskQueueRuntime).logger.log(`${beat.name} watches the schedules`, 'Beat');
+    app.get(TaskQueueRuntime, { strict: false }).logger.log(`${beat.name} watches the schedules`, 'Beat');
   } catch (error) {
     reportAndExit('Beat could not start', error);
   }

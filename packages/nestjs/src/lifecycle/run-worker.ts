@@ -1,10 +1,10 @@
-import type { INestApplicationContext, Type } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { WorkerSettings } from '@taskqueue/core';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
 import { parseWorkerArguments } from './command-line.js';
-import { stopOnSignals } from './process-signals.js';
 import { reportAndExit } from './report-and-exit.js';
+import { ServiceProcess } from './service-process.js';
 import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
 
 export interface RunWorkerOptions extends Partial<WorkerSettings> {
@@ -25,35 +25,20 @@ export async function runWorker(module: Type<unknown>, options: RunWorkerOptions
       process.stdout.write(`${command.text}\n`);
       process.exit(0);
     }
-    await start(module, { ...settings, ...withoutUndefined(command.overrides) });
+    await start(module, { ...settings, ...command.overrides });
   } catch (error) {
     reportAndExit('The worker could not start', error);
   }
 }
 
 async function start(module: Type<unknown>, overrides: Partial<WorkerSettings>): Promise<void> {
-  const service = new WorkerProcess();
-  stopOnSignals(service);
-  const app = await NestFactory.createApplicationContext(module);
-  service.app = app;
-  const { logger } = app.get(TaskQueueRuntime);
+  const service = new ServiceProcess();
+  const app = await NestFactory.createApplicationContext(module, { abortOnError: false });
+  service.running(app);
+  const { logger } = app.get(TaskQueueRuntime, { strict: false });
   const worker = await app.get(TaskQueueLifecycle, { strict: false }).startWorker(overrides);
   logger.log(
     `${worker.name} takes tasks from ${worker.queues.join(', ')} (concurrency ${worker.status().concurrency})`,
     'Worker',
   );
-}
-
-class WorkerProcess {
-  app: INestApplicationContext | undefined;
-
-  /** First drain, then close: users' own destroy hooks run when no task runs any more. */
-  async stop(): Promise<void> {
-    await this.app?.get(TaskQueueLifecycle, { strict: false }).drain();
-    await this.app?.close();
-  }
-}
-
-function withoutUndefined<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as T;
 }

@@ -68,6 +68,7 @@ export class TaskQueueLifecycle
 
   /** Starts a beat that this application stops before it closes. */
   async startBeat(): Promise<Beat> {
+    await this.runtime.keepInstants(this.adoption.onceOnly);
     const beat = this.runtime.createBeat(this.timers.show);
     this.timers.wake = () => beat.wake();
     this.running.add(beat);

@@ -1,0 +1,45 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
+
+/** Signals that ask a process to end. */
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/**
+ * A process that is a worker or a beat. It owns the signals and the exit code: 0 after a clean stop, 1 otherwise. A
+ * signal during the start ends it at once, because nothing has been taken yet.
+ *
+ * ```text
+ *   starting ──app──► running ──signal──► draining ──► closing the application ──► exit 0
+ *      └──signal──► exit 0                  └──signal again: the grace is over
+ * ```
+ */
+export class ServiceProcess {
+  private app: INestApplicationContext | undefined;
+  private ending: Promise<void> | undefined;
+
+  constructor() {
+    for (const signal of SIGNALS) process.on(signal, () => this.onSignal());
+  }
+
+  /** The application is there. Users' own destroy hooks run when no task runs any more: first drain, then close. */
+  running(app: INestApplicationContext): void {
+    this.app = app;
+  }
+
+  private onSignal(): void {
+    const drained = this.app?.get(TaskQueueLifecycle, { strict: false }).drain() ?? Promise.resolve();
+    if (this.ending !== undefined) {
+      // The first drain reports what goes wrong.
+      drained.catch(() => undefined);
+      return;
+    }
+    this.ending = drained.then(() => this.app?.close());
+    this.ending.then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`Stopping failed: ${String(error)}\n`);
+        process.exit(1);
+      },
+    );
+  }
+}

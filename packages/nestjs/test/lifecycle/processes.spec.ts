@@ -1,0 +1,171 @@
+import type { ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const APPLICATION = fileURLToPath(new URL('fixtures/application.mjs', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
+
+/** A worker or beat as a process of its own, on the built package. */
+class Service {
+  readonly heard: string[] = [];
+  output = '';
+  private readonly child: ChildProcess;
+  private readonly exited: Promise<unknown[]>;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(options: { readonly args?: readonly string[]; readonly env?: Record<string, string> }) {
+    this.child = fork(APPLICATION, options.args ?? [], {
+      silent: true,
+      // Of the test runner's own flags, none is for a child.
+      execArgv: [],
+      env: { PATH: process.env['PATH'], TASKQUEUE_URL: 'memory:', NO_COLOR: '1', ...options.env },
+    });
+    this.exited = once(this.child, 'exit');
+    this.child.on('message', (message: string) => this.changed(() => this.heard.push(message)));
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (data) => this.changed(() => (this.output += String(data))));
+    }
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    const gone = this.exited.then(() => {
+      if (!condition()) throw new Error(`The process ended. It said: ${this.heard.join(', ')}\n${this.output}`);
+    });
+    while (!condition()) await Promise.race([gone, new Promise<void>((resolve) => this.waiting.push(resolve))]);
+  }
+
+  hears(message: string): Promise<void> {
+    return this.until(() => this.heard.includes(message));
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  say(message: string): void {
+    this.child.send(message);
+  }
+
+  async exitCode(): Promise<unknown> {
+    const [code, signal] = await this.exited;
+    return code ?? signal;
+  }
+
+  end(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  private changed(change: () => void): void {
+    change();
+    for (const wake of this.waiting.splice(0)) wake();
+  }
+}
+
+const services: Service[] = [];
+function service(options: ConstructorParameters<typeof Service>[0] = {}): Service {
+  const one = new Service(options);
+  services.push(one);
+  return one;
+}
+
+beforeAll(() => {
+  if (!existsSync(BUILT)) throw new Error('These tests run the built package. Build it first: npx tsc -b');
+});
+afterAll(() => {
+  for (const one of services.splice(0)) one.end();
+});
+
+describe('runWorker', () => {
+  it.concurrent.each(['SIGTERM', 'SIGINT'] as const)('ends with code 0 at %s', async (signal) => {
+    const worker = service({ args: ['-Q', 'default,mail', '-c', '3', '-n', 'w1'] });
+    await worker.hears('running');
+    expect(worker.output).toContain('w1 takes tasks from default, mail (concurrency 3)');
+    worker.signal(signal);
+    expect(await worker.exitCode()).toBe(0);
+    expect(worker.heard).toEqual(['running', 'module destroyed']);
+  });
+
+  it.concurrent('lets a running task end before anything is closed', async () => {
+    const worker = service({ env: { SEND_TASK: 'yes' } });
+    await worker.hears('task started');
+    worker.signal('SIGTERM');
+    await worker.until(() => worker.output.includes('Waiting up to'));
+    worker.say('finish');
+    expect(await worker.exitCode()).toBe(0);
+    expect(worker.heard.filter((one) => one !== 'running')).toEqual([
+      'task started',
+      'task finished',
+      'module destroyed',
+    ]);
+  });
+
+  it.concurrent('gives up the grace at a second signal', async () => {
+    const worker = service({ env: { SEND_TASK: 'yes' } });
+    await worker.hears('task started');
+    worker.signal('SIGTERM');
+    await worker.until(() => worker.output.includes('Waiting up to'));
+    worker.signal('SIGTERM');
+    expect(await worker.exitCode()).toBe(0);
+    expect(worker.heard.filter((one) => one !== 'running')).toEqual([
+      'task started',
+      'task aborted',
+      'module destroyed',
+    ]);
+  });
+
+  it.concurrent('ends at a signal while it starts', async () => {
+    const worker = service({ env: { SLOW_START: 'yes' } });
+    await worker.hears('starting');
+    worker.signal('SIGTERM');
+    expect(await worker.exitCode()).toBe(0);
+    expect(worker.heard).toEqual(['starting']);
+  });
+
+  it.concurrent.each([
+    [['--concurrency', 'many'], 'worker.concurrency'],
+    [['--lease', '1ms'], 'worker.lease'],
+    [['--qeues', 'mail'], "'--qeues'"],
+    [['stray'], "'stray'"],
+  ])('says which argument is wrong: %j', async (args, named) => {
+    const worker = service({ args });
+    expect(await worker.exitCode()).toBe(1);
+    expect(worker.output).toContain('The worker could not start');
+    expect(worker.output).toContain(named);
+    expect(worker.heard).not.toContain('running');
+  });
+
+  it.concurrent('says what is wrong with the environment, all of it', async () => {
+    const worker = service({ env: { TASKQUEUE_URL: 'pigeon:', TASKQUEUE_WORKER_POOL: 'swimming' } });
+    expect(await worker.exitCode()).toBe(1);
+    expect(worker.output).toMatch(/The worker could not start: The task queue configuration has 2 problems/);
+    expect(worker.output).toContain('worker.pool');
+    expect(worker.output).toContain('broker');
+  });
+
+  it.concurrent('explains itself', async () => {
+    const worker = service({ args: ['--help'] });
+    expect(await worker.exitCode()).toBe(0);
+    expect(worker.output).toContain('--concurrency N');
+    expect(worker.heard).toEqual([]);
+  });
+});
+
+describe('runBeat', () => {
+  it.concurrent('watches the schedules, and ends with code 0 at SIGTERM', async () => {
+    const beat = service({ env: { ROLE: 'beat' } });
+    await beat.hears('running');
+    expect(beat.output).toContain('watches the schedules');
+    beat.signal('SIGTERM');
+    expect(await beat.exitCode()).toBe(0);
+  });
+
+  it.concurrent('ends with code 1 when it cannot start', async () => {
+    const beat = service({ env: { ROLE: 'beat', TASKQUEUE_BEAT_POLL: 'never' } });
+    expect(await beat.exitCode()).toBe(1);
+    expect(beat.output).toContain('Beat could not start');
+    expect(beat.output).toContain('beat.poll');
+  });
+});
