@@ -14,7 +14,10 @@ for (const name of readdirSync('packages')) {
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   if (manifest.private === true) continue;
   const [packed] = JSON.parse(
-    execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch], { cwd: folder, encoding: 'utf8' }),
+    execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch], {
+      cwd: folder,
+      encoding: 'utf8',
+    }),
   );
   const files = packed.files.map((file) => file.path);
   for (const file of files) if (FORBIDDEN.test(file)) problems.push(`${name}: ${file} must not be packed`);
@@ -22,7 +25,8 @@ for (const name of readdirSync('packages')) {
     if (!files.includes(needed)) problems.push(`${name}: ${needed} is missing from the package`);
   }
   for (const target of targets(manifest.exports)) {
-    if (!files.includes(target.replace('./', ''))) problems.push(`${name}: exports name ${target}, which is not packed`);
+    if (!files.includes(target.replace('./', '')))
+      problems.push(`${name}: exports name ${target}, which is not packed`);
   }
   const lint = spawn('npx', ['publint', '--strict', join(scratch, packed.filename)]);
   if (lint !== undefined) problems.push(`${name}: ${lint}`);

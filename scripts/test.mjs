@@ -20,14 +20,22 @@ const steps = [
         ['sample app', 'npx', ['nest', 'build', 'api', 'worker', 'beat']],
         ['packages', 'npm', ['run', '--silent', 'check:pack']],
       ]),
-  ['tests', 'npx', ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters]],
+  [
+    'tests',
+    'npx',
+    ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters],
+  ],
   ...(filters.length > 0 ? [] : [['benchmarks, one quick pass', 'npm', ['run', '--silent', 'bench', '--', '--quick']]]),
 ];
 
 let failed;
-for (const [title, command, args] of steps) {
+for (const step of steps) {
+  const [title, command, args] = /** @type {[string, string, string[]]} */ (step);
   console.log(`\n── ${title}`);
-  const { status } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, TASKQUEUE_TEST_NOTES: scratch } });
+  const { status } = spawnSync(command, args, {
+    stdio: 'inherit',
+    env: { ...process.env, TASKQUEUE_TEST_NOTES: scratch },
+  });
   if (status !== 0) {
     failed = title;
     break;

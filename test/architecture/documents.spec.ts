@@ -9,7 +9,12 @@ function rows(markdown: string): string[][] {
   return markdown
     .split('\n')
     .filter((line) => line.startsWith('| `'))
-    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
 }
 
 const code = (cell: string | undefined): string => /`([^`]+)`/.exec(cell ?? '')?.[1] ?? '';
@@ -32,18 +37,30 @@ describe('the documents say what the code says', () => {
   });
 
   it('settings: each has one entry with its variable and its default', () => {
-    const settings = rows(read('docs/reference/settings.md')).filter(([, variable]) => settingPaths().some((path) => environmentName(path) === code(variable)));
+    const settings = rows(read('docs/reference/settings.md')).filter(([, variable]) =>
+      settingPaths().some((path) => environmentName(path) === code(variable)),
+    );
     expect(settings.map(([first]) => code(first)).sort()).toEqual([...settingPaths()].sort());
     for (const [path, variable, shown] of settings) {
       expect(code(variable)).toBe(environmentName(code(path)));
       const [group, key] = code(path).split('.') as [keyof typeof DEFAULT_SETTINGS, string | undefined];
-      const value: unknown = key === undefined ? DEFAULT_SETTINGS[group] : (DEFAULT_SETTINGS[group] as unknown as Record<string, unknown>)[key];
-      if (value !== undefined) expect(code(shown), code(path)).toBe(String(value));
+      const value: unknown =
+        key === undefined
+          ? DEFAULT_SETTINGS[group]
+          : (DEFAULT_SETTINGS[group] as unknown as Record<string, unknown>)[key];
+      if (value !== undefined) expect(code(shown), code(path)).toBe(String(value as string | number | boolean));
     }
   });
 
   it('links between the documents lead somewhere', () => {
-    const files = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.md')).map((file) => `docs/${file}`)];
+    const files = [
+      'README.md',
+      'CONTRIBUTING.md',
+      'ARCHITECTURE.md',
+      ...readdirSync('docs', { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.md'))
+        .map((file) => `docs/${file}`),
+    ];
     for (const file of files) {
       const folder = file.includes('/') ? file.slice(0, file.lastIndexOf('/') + 1) : '';
       for (const [, target] of read(file).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {

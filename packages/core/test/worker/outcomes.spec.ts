@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { Signature } from '../../src/canvas/signature.js';
 import { deferred } from '../../src/async/deferred.js';
 import { isTaskQueueError } from '../../src/errors/errors.js';
 import type { TaskContext } from '../../src/task/task-context.js';
@@ -224,6 +223,7 @@ describe('a run', () => {
       10n,
       Object.freeze(new Error('frozen')),
       hostile,
+      // oxlint-disable-next-line unicorn/no-thenable -- it is thrown to see that it does no harm
       { then: 'no' },
     ];
     queue.task('throw', (index: number) => {
@@ -357,48 +357,5 @@ describe('what must not run', () => {
     await started.promise;
     await handle.revoke({ terminate: true });
     await expect(handle.get({ timeout: '5s' })).rejects.toMatchObject({ code: 'TASK_REVOKED' });
-  });
-});
-
-describe('followers', () => {
-  it('run with the result prepended, unless they are immutable', async () => {
-    const queue = open();
-    const got: unknown[][] = [];
-    queue.task('first', () => 21);
-    queue.task('next', (...args: unknown[]) => got.push(args));
-    const worker = await queue.work();
-    const link = [new Signature('next', ['a']), new Signature('next', ['b'], {}, {}, true)];
-    const handle = await queue.send('first', [], { link });
-    await handle.get({ timeout: '5s' });
-    await eventually(() => expect(worker.status().processed).toBe(3));
-    expect(got).toHaveLength(2);
-    expect(got).toContainEqual([21, 'a']);
-    expect(got).toContainEqual(['b']);
-    expect((await handle.record())?.children).toHaveLength(2);
-  });
-
-  it('of a failure get the failed id', async () => {
-    const queue = open();
-    const failed = deferred<string>();
-    queue.task('bad', () => {
-      throw new Error('x');
-    });
-    queue.task('onError', (id: string) => failed.resolve(id));
-    await queue.work();
-    const handle = await queue.send('bad', [], { linkError: new Signature('onError') });
-    expect(await failed.promise).toBe(handle.id);
-  });
-});
-
-describe('early acknowledgement', () => {
-  it('keeps the result and retries by publishing anew', async () => {
-    const queue = open();
-    queue.task(
-      'once',
-      (context: TaskContext) => (context.retries === 0 ? context.retry({ countdown: 1 }) : context.retries),
-      { bind: true, ack: 'early' },
-    );
-    await queue.work();
-    expect(await (await queue.send('once')).get({ timeout: '5s' })).toBe(1);
   });
 });
