@@ -17,6 +17,9 @@ export interface LeaseKeeperOptions {
   readonly onLost: (deliveries: readonly Delivery[]) => void;
 }
 
+/** A thread that was asked to end is terminated after this. */
+const THREAD_STOP_MS = 3_000;
+
 /**
  * Keeps the leases of what this worker holds. Renewal must not depend on the handlers' event loop: a handler that
  * computes for a minute must not lose its lease, or the task runs twice. So a thread renews where the driver offers a
@@ -106,10 +109,20 @@ export class LeaseKeeper {
     else this.options.logger.warn(`The lease thread cannot renew: ${message.error}`, 'LeaseKeeper');
   }
 
+  /** Asks the thread to end; only one that does not is terminated. */
   private async stopThread(): Promise<void> {
     const thread = this.thread;
     this.thread = undefined;
     this.threadFor = undefined;
-    await thread?.terminate();
+    if (thread === undefined || thread.threadId === -1) return;
+    const exited = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+    thread.postMessage('stop');
+    const patience = new AbortController();
+    const tooLong = this.options.clock.sleep(THREAD_STOP_MS, patience.signal).then(
+      () => thread.terminate(),
+      () => undefined,
+    );
+    await Promise.race([exited, tooLong]);
+    patience.abort();
   }
 }

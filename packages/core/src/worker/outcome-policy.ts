@@ -190,6 +190,7 @@ export class OutcomePolicy {
       parentId: run.message.id,
       rootId: run.message.rootId,
       failure,
+      createdAt: this.options.clock.now(),
       ...this.times(run),
     }));
   }

@@ -1,0 +1,64 @@
+import { BrokerError, ConfigurationError, isTaskQueueError } from '@taskqueue/core';
+import type { DataSource } from 'typeorm';
+import { dataSourceFor } from './connection-url.js';
+import type { TypeormDriverOptions } from './driver-options.js';
+import { ensureSchema } from './ensure-schema.js';
+import { openPostgres } from './postgres/open-postgres.js';
+import type { OpenedDatabase, OpenRequest } from './opened-database.js';
+import { openSqlite } from './sqlite/open-sqlite.js';
+
+/** Throws ConfigurationError for a data source of another kind, BROKER_UNAVAILABLE when the database cannot be reached. */
+export async function openDatabase(request: Omit<OpenRequest, 'dataSource'>): Promise<OpenedDatabase> {
+  const { options } = request;
+  const dataSource = await dataSourceOf(options);
+  const isOwn = options.url !== undefined;
+  const open = opener(dataSource);
+  try {
+    if (!dataSource.isInitialized) await dataSource.initialize();
+    if (options.migrations !== 'manual') await ensureSchema(dataSource);
+    const database = await open({ ...request, dataSource });
+    return {
+      store: database.store,
+      keepAlive: (consumer) => database.keepAlive(consumer),
+      describe: () => database.describe(),
+      close: async () => {
+        await database.close();
+        if (isOwn && dataSource.isInitialized) await dataSource.destroy();
+      },
+    };
+  } catch (error) {
+    if (isOwn && dataSource.isInitialized) await dataSource.destroy().catch(() => undefined);
+    throw isTaskQueueError(error) ? error : unreachable(error);
+  }
+}
+
+async function dataSourceOf(options: TypeormDriverOptions): Promise<DataSource> {
+  if (options.url !== undefined) return dataSourceFor(options.url);
+  const { dataSource } = options;
+  return (typeof dataSource === 'function' ? await dataSource() : dataSource) as DataSource;
+}
+
+function opener(dataSource: DataSource): (request: OpenRequest) => Promise<OpenedDatabase> {
+  const { type, database } = dataSource.options;
+  if (type === 'postgres') return openPostgres;
+  if (type === 'better-sqlite3' && !String(database).includes(':memory:') && database !== '') return openSqlite;
+  throw new ConfigurationError([
+    {
+      path: 'dataSource',
+      expected: 'a data source of type postgres, or of type better-sqlite3 on a file',
+      value: type === 'better-sqlite3' ? 'better-sqlite3 in memory' : type,
+      remedy: 'For tests without a database use the memory driver.',
+    },
+  ]);
+}
+
+function unreachable(error: unknown): BrokerError {
+  const message = error instanceof Error ? error.message || String((error as { code?: unknown }).code) : String(error);
+  return new BrokerError({
+    code: 'BROKER_UNAVAILABLE',
+    message: `The database cannot be used: ${message}.`,
+    retryable: true,
+    fields: { sent: false },
+    cause: error,
+  });
+}

@@ -1,0 +1,52 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import { TASK_QUEUE_MIGRATIONS } from './migrations/index.js';
+import { schemaPrefix } from './postgres/postgres-dialect.js';
+import { TABLE_PREFIX } from './sql/dialect.js';
+import { gateDataSource } from './sqlite/gated-data-source.js';
+
+/** Key of the advisory lock; only our migrations take it. */
+const LOCK = 7_163_500_471;
+
+/**
+ * Creates or upgrades our tables, in one transaction, one process at a time: any number of processes may call it at
+ * once on an empty database. What was done is noted in a table of our own, apart from the application's migrations.
+ */
+export async function ensureSchema(dataSource: DataSource): Promise<void> {
+  const isPostgres = dataSource.options.type === 'postgres';
+  if (!isPostgres) gateDataSource(dataSource);
+  const runner = dataSource.createQueryRunner();
+  try {
+    await runner.startTransaction();
+    try {
+      // A lock of the transaction: one of the session would stay with the pooled connection.
+      if (isPostgres) await runner.query(`select pg_advisory_xact_lock(${LOCK})`);
+      await migrate(runner, migrationTable(dataSource));
+      await runner.commitTransaction();
+    } catch (error) {
+      await runner.rollbackTransaction().catch(() => undefined);
+      throw error;
+    }
+  } finally {
+    await runner.release();
+  }
+}
+
+async function migrate(runner: QueryRunner, table: string): Promise<void> {
+  await runner.query(`create table if not exists ${table} (name varchar(255) primary key not null)`);
+  const rows = (await runner.query(`select name from ${table}`)) as { name: string }[];
+  const done = new Set(rows.map((row) => row.name));
+  for (const Migration of TASK_QUEUE_MIGRATIONS) {
+    const migration = new Migration();
+    if (done.has(migration.name)) continue;
+    await migration.up(runner);
+    const placeholder = runner.dataSource.options.type === 'postgres' ? '$1' : '?';
+    await runner.query(`insert into ${table} (name) values (${placeholder})`, [migration.name]);
+  }
+}
+
+function migrationTable(dataSource: DataSource): string {
+  const name = `"${TABLE_PREFIX}migration"`;
+  if (dataSource.options.type !== 'postgres') return name;
+  const { schema, searchSchema } = dataSource.driver as { schema?: string; searchSchema?: string };
+  return schemaPrefix(schema ?? searchSchema ?? 'public') + name;
+}

@@ -1,0 +1,46 @@
+import { ClockedSchedule } from './clocked-schedule.js';
+import { ConsumerEntity } from './consumer-entity.js';
+import { CrontabSchedule } from './crontab-schedule.js';
+import { GroupResult } from './group-result.js';
+import { IntervalSchedule } from './interval-schedule.js';
+import { PeriodicTask } from './periodic-task.js';
+import { QueueEntity } from './queue-entity.js';
+import { RevokedTask } from './revoked-task.js';
+import { ScheduleChange } from './schedule-change.js';
+import { SolarSchedule } from './solar-schedule.js';
+import { TaskMessageEntity } from './task-message-entity.js';
+import { TaskResult } from './task-result.js';
+
+/**
+ * Our entities, for the `entities` of a data source through which an application reads results or edits schedules.
+ * TypeORM's schema synchronization leaves their tables alone; migrations make them.
+ */
+export const TASK_QUEUE_ENTITIES = [
+  TaskMessageEntity,
+  TaskResult,
+  GroupResult,
+  IntervalSchedule,
+  CrontabSchedule,
+  ClockedSchedule,
+  SolarSchedule,
+  PeriodicTask,
+  ScheduleChange,
+  RevokedTask,
+  ConsumerEntity,
+  QueueEntity,
+];
+
+export {
+  ClockedSchedule,
+  ConsumerEntity,
+  CrontabSchedule,
+  GroupResult,
+  IntervalSchedule,
+  PeriodicTask,
+  QueueEntity,
+  RevokedTask,
+  ScheduleChange,
+  SolarSchedule,
+  TaskMessageEntity,
+  TaskResult,
+};
