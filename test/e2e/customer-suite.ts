@@ -41,6 +41,12 @@ export function customerSuite(storefront: () => Storefront): void {
       expect(mail).toContain('To: bo@customers.example');
       expect(mail).toContain('The &lt;tea&gt; is fine');
       expect(mail).toContain(`Message-ID: ${result.messageId}`);
+      const logged = await storefront().query(
+        `select recipient, subject, message_id from delivery_log where task_id = '${id}'`,
+      );
+      expect(logged).toEqual([
+        { recipient: 'bo@customers.example', subject: 'Thank you', message_id: result.messageId },
+      ]);
     });
 
     it('waits with a welcome mail as long as it is told', async () => {
@@ -178,6 +184,7 @@ export function customerSuite(storefront: () => Storefront): void {
     });
 
     it('does not know other ids', async () => {
+      expect((await get('/tasks/%00')).status).toBe(404);
       expect((await get('/tasks/nothing')).status).toBe(404);
       expect((await storefront().call('DELETE', '/tasks/nothing')).status).toBe(404);
     });

@@ -202,6 +202,12 @@ export function scheduleSuite(storefront: () => Storefront): void {
       expect(second.interval.id).toBe(first.interval.id);
     });
 
+    it('gives a name to one of many who want it at once', async () => {
+      const create = () => admin('POST', 'periodic-tasks', { ...heartbeat, name: 'wanted', crontab: { minute: '59' } });
+      const statuses = (await Promise.all(Array.from({ length: 8 }, create))).map((answer) => answer.status);
+      expect(statuses.toSorted((a, b) => a - b)).toEqual([201, ...Array.from({ length: 7 }, () => 409)]);
+    });
+
     it.each(['4711', '0', 'x', '99999999999999999999'])('does not know %s', async (id) => {
       expect((await admin('GET', `periodic-tasks/${id}`)).status).toBe(404);
       expect((await admin('PATCH', `periodic-tasks/${id}`, { enabled: true })).status).toBe(404);

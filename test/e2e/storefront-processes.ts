@@ -6,6 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { eventually } from '@taskqueue/core/testing';
+import { sqliteDriver } from '@taskqueue/typeorm';
+import { DataSource } from 'typeorm';
 import type { TestDatabase } from '../support/databases.js';
 import { createDatabase } from '../support/databases.js';
 
@@ -78,6 +80,21 @@ export class Storefront {
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     return answerOf(response);
+  }
+
+  /** Looks into the storefront's database. */
+  async query(sql: string): Promise<any[]> {
+    const dataSource = new DataSource(
+      this.database.kind === 'postgres'
+        ? { type: 'postgres', url: this.database.url }
+        : { type: 'better-sqlite3', driver: sqliteDriver(), database: join(this.dataDir, 'storefront.sqlite') },
+    );
+    await dataSource.initialize();
+    try {
+      return await dataSource.query(sql);
+    } finally {
+      await dataSource.destroy();
+    }
   }
 
   admin(method: string, path: string, body?: unknown): Promise<Answer> {

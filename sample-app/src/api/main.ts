@@ -1,12 +1,19 @@
-import { Logger, ValidationPipe } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Logger } from '@nestjs/common';
+import { HttpAdapterHost, NestFactory } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { adminKey } from '../admin/admin-key.js';
+import { endWithParent } from '../end-with-parent.js';
+import { BadRequestFilter } from '../http/bad-request.filter.js';
+import { validationPipe } from '../http/validation.pipe.js';
+import { quietStart } from '../quiet-logger.js';
 import { settings } from '../settings.js';
 import { ApiModule } from './api.module.js';
 
+quietStart();
+endWithParent();
 const app = await NestFactory.create(ApiModule);
-app.useGlobalPipes(new ValidationPipe({ whitelist: true, forbidNonWhitelisted: true, transform: true }));
+app.useGlobalPipes(validationPipe());
+app.useGlobalFilters(new BadRequestFilter(app.get(HttpAdapterHost).httpAdapter));
 app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
 
 const document = new DocumentBuilder()
@@ -16,7 +23,14 @@ const document = new DocumentBuilder()
   .build();
 SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document));
 
-await app.listen(settings.port);
+await app.listen(settings.port).catch((error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EADDRINUSE') throw error;
+  process.stderr.write(`Port ${settings.port} is in use. Choose another one, e.g. PORT=${settings.port + 1}.\n`);
+  process.exit(1);
+});
 const logger = new Logger('Storefront');
-logger.log(`API on http://localhost:${settings.port}, its documentation on http://localhost:${settings.port}/docs`);
+const url = `http://localhost:${settings.port}`;
+logger.log(`API on ${url}, its documentation on ${url}/docs`);
 if (adminKey.generated) logger.log(`Admin key of this run (header x-api-key): ${adminKey.value}`);
+const example = `curl ${url}/playground/hello -H 'content-type: application/json' -d '{"message":"We are open!"}'`;
+if (!settings.production) logger.log(`Give it ten seconds of work: ${example}`);

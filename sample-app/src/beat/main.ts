@@ -1,4 +1,8 @@
 import { runBeat } from '@taskqueue/nestjs';
 import { AppModule } from '../app.module.js';
+import { endWithParent } from '../end-with-parent.js';
+import { quietStart } from '../quiet-logger.js';
 
+quietStart();
+endWithParent();
 await runBeat(AppModule);

@@ -4,7 +4,13 @@ import { Table } from 'typeorm';
 /** The storefront's own tables, on SQLite and PostgreSQL. */
 export class CreateStorefront1700000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
-    const id = { name: 'id', type: 'integer', isPrimary: true, isGenerated: true, generationStrategy: 'increment' as const };
+    const id = {
+      name: 'id',
+      type: 'integer',
+      isPrimary: true,
+      isGenerated: true,
+      generationStrategy: 'increment' as const,
+    };
     await runner.createTable(
       new Table({
         name: 'customer',

@@ -1,22 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  BadRequestException,
-  Controller,
-  HttpCode,
-  Injectable,
-  Module,
-  Post,
-  UploadedFile,
-  UseInterceptors,
-} from '@nestjs/common';
+import { Controller, HttpCode, Injectable, Module, Post, UploadedFile, UseInterceptors } from '@nestjs/common';
 import { FileInterceptor } from '@nestjs/platform-express';
-import { ApiAcceptedResponse, ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiBody, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Reject, SharedTask, Task, TaskClient, TaskHost } from '@taskqueue/nestjs';
 import type { TaskContext } from '@taskqueue/nestjs';
 import sharp from 'sharp';
 import { z } from 'zod';
+import { InvalidFields } from '../http/field-error.js';
 import { settings } from '../settings.js';
 import { TaskAccepted } from '../tasks/task-accepted.dto.js';
 
@@ -61,14 +53,16 @@ async function thumbnail(original: Buffer, width: number): Promise<Buffer> {
 export class ImagesController {
   constructor(private readonly tasks: TaskClient) {}
 
+  @ApiOperation({ summary: 'An image, from which thumbnails are made' })
   @Post()
   @HttpCode(202)
   @ApiConsumes('multipart/form-data')
   @ApiBody({ schema: { type: 'object', properties: { file: { type: 'string', format: 'binary' } } } })
   @ApiAcceptedResponse({ type: TaskAccepted })
   @UseInterceptors(FileInterceptor('file', { limits: { fileSize: MAX_UPLOAD_BYTES, files: 1 } }))
-  async upload(@UploadedFile() file: Express.Multer.File | undefined): Promise<TaskAccepted> {
-    if (file === undefined) throw new BadRequestException('Send the image as the multipart field "file".');
+  async upload(@UploadedFile() file: { readonly buffer: Buffer } | undefined): Promise<TaskAccepted> {
+    if (file === undefined)
+      throw new InvalidFields([{ field: 'file', message: 'send the image as the multipart field "file"' }]);
     const imageId = randomUUID();
     await mkdir(FOLDER, { recursive: true });
     await writeFile(join(FOLDER, imageId), file.buffer);

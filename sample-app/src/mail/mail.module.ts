@@ -1,5 +1,5 @@
 import { Body, Controller, HttpCode, Module, Post } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { TaskClient } from '@taskqueue/nestjs';
 import { IsEmail, IsInt, IsNumber, IsOptional, IsPositive, IsString, Length, Min } from 'class-validator';
@@ -38,6 +38,7 @@ class FeedbackDto {
 export class MailController {
   constructor(private readonly tasks: TaskClient) {}
 
+  @ApiOperation({ summary: 'A welcome mail, now or in some seconds' })
   @Post('mail/welcome')
   @HttpCode(202)
   @ApiAcceptedResponse({ type: TaskAccepted })
@@ -46,6 +47,7 @@ export class MailController {
     return { taskId: handle.id };
   }
 
+  @ApiOperation({ summary: 'Feedback, thanked for with a mail' })
   @Post('feedback')
   @HttpCode(202)
   @ApiAcceptedResponse({ type: TaskAccepted })

@@ -28,7 +28,10 @@ export class MailTasks {
   async sendWelcome(userId: number, @Task() task: TaskContext): Promise<{ messageId: string }> {
     const customer = await this.customers.findOneByOrFail({ id: userId });
     const { name, email } = customer;
-    return this.deliver({ to: email, subject: `Welcome, ${name}!`, template: 'welcome', values: { name, userId } }, task);
+    return this.deliver(
+      { to: email, subject: `Welcome, ${name}!`, template: 'welcome', values: { name, userId } },
+      task,
+    );
   }
 
   @SharedTask({ schema: FeedbackSchema, params: ['feedback'] })
@@ -38,13 +41,19 @@ export class MailTasks {
   }
 
   @SharedTask()
-  @Crontab({ hour: 15, minute: 0, timezone: 'Europe/Berlin' }, { description: 'What was sold yesterday', overlap: 'skip' })
+  @Crontab(
+    { hour: 15, minute: 0, timezone: 'Europe/Berlin' },
+    { description: 'What was sold yesterday', overlap: 'skip' },
+  )
   async sendDailyUpdate(@Task() task: TaskContext): Promise<{ messageId: string }> {
     const yesterday = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
     const orders = await this.orders.findBy({ day: yesterday });
     const revenue = orders.reduce((sum, order) => sum + order.cents, 0);
     const values = { orders: orders.length, revenue: `${(revenue / 100).toFixed(2)} EUR` };
-    return this.deliver({ to: 'owner@storefront.example', subject: 'Yesterday in the shop', template: 'daily', values }, task);
+    return this.deliver(
+      { to: 'owner@storefront.example', subject: 'Yesterday in the shop', template: 'daily', values },
+      task,
+    );
   }
 
   private async deliver(mail: Mail, task: TaskContext): Promise<{ messageId: string }> {

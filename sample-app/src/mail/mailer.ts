@@ -51,7 +51,9 @@ export class Mailer implements OnModuleDestroy {
   private template(name: string): Promise<Handlebars.TemplateDelegate> {
     let compiled = this.templates.get(name);
     if (compiled === undefined) {
-      compiled = readFile(join(settings.templatesDir, `${name}.html`), 'utf8').then((source) => Handlebars.compile(source));
+      compiled = readFile(join(settings.templatesDir, `${name}.html`), 'utf8').then((source) =>
+        Handlebars.compile(source),
+      );
       this.templates.set(name, compiled);
     }
     return compiled;

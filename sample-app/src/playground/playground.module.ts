@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Body, Controller, HttpCode, Injectable, Module, Post } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import type { TaskContext } from '@taskqueue/nestjs';
 import { Every, SharedTask, Task, TaskClient, TaskHost } from '@taskqueue/nestjs';
 import { IsString, Length } from 'class-validator';
+import { z } from 'zod';
 import { TaskAccepted } from '../tasks/task-accepted.dto.js';
 
 class HelloDto {
@@ -17,7 +18,7 @@ class HelloDto {
 @Injectable()
 @TaskHost({ name: 'playground' })
 export class PlaygroundTasks {
-  @SharedTask({ params: ['message'], softTimeLimit: '1m' })
+  @SharedTask({ schema: z.string().min(1).max(1_000), params: ['message'], softTimeLimit: '1m' })
   async notifyCustomers(message: string, @Task() task: TaskContext): Promise<{ notified: number; message: string }> {
     const customers = 10;
     for (let done = 1; done <= customers; done += 1) {
@@ -40,6 +41,7 @@ export class PlaygroundTasks {
 export class PlaygroundController {
   constructor(private readonly tasks: TaskClient) {}
 
+  @ApiOperation({ summary: 'Notify customers: ten seconds of work, answered at once' })
   @Post('hello')
   @HttpCode(202)
   @ApiAcceptedResponse({ type: TaskAccepted })

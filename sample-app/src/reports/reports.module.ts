@@ -1,5 +1,5 @@
 import { Body, Controller, HttpCode, Injectable, Module, Post } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import { InjectRepository } from '@nestjs/typeorm';
 import { SharedTask, TaskClient, TaskHost } from '@taskqueue/nestjs';
 import { IsISO8601 } from 'class-validator';
@@ -51,6 +51,7 @@ export class ReportTasks {
 export class ReportsController {
   constructor(private readonly tasks: TaskClient) {}
 
+  @ApiOperation({ summary: 'A report of what was sold in a period' })
   @Post('sales')
   @HttpCode(202)
   @ApiAcceptedResponse({ type: TaskAccepted })

@@ -70,7 +70,7 @@ export class PeriodicTask {
   expires: number | null;
 
   /** A task expires this long after it was due. Not together with `expires`. */
-  @Column({ type: Number, name: 'expire_seconds', nullable: true })
+  @Column({ type: 'double precision', name: 'expire_seconds', nullable: true })
   expireSeconds: number | null;
 
   /** Switch off after the first run. */

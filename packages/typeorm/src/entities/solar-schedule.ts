@@ -10,9 +10,9 @@ export class SolarSchedule {
   @Column({ type: 'varchar', length: 24, name: 'event', default: 'sunrise' })
   event: SolarEvent;
 
-  @Column({ type: Number, name: 'latitude' })
+  @Column({ type: 'double precision', name: 'latitude' })
   latitude: number;
 
-  @Column({ type: Number, name: 'longitude' })
+  @Column({ type: 'double precision', name: 'longitude' })
   longitude: number;
 }

@@ -1,0 +1,31 @@
+import { ApiPropertyOptional } from '@nestjs/swagger';
+import type { TaskState } from '@taskqueue/core';
+import { TASK_STATES } from '@taskqueue/core';
+import { Type } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, Max, Min } from 'class-validator';
+import { Text } from '../http/field.decorators.js';
+
+export class TaskListQuery {
+  @ApiPropertyOptional({ enum: TASK_STATES })
+  @IsOptional()
+  @IsIn(TASK_STATES)
+  state?: TaskState;
+
+  @ApiPropertyOptional({ example: 'mail.sendWelcome' })
+  @IsOptional()
+  @Text(1, 255)
+  name?: string;
+
+  @ApiPropertyOptional({ default: 50, minimum: 1, maximum: 500 })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(500)
+  limit?: number;
+
+  @ApiPropertyOptional({ description: '`nextCursor` of the page before' })
+  @IsOptional()
+  @Text(1, 500)
+  cursor?: string;
+}
