@@ -90,7 +90,7 @@ async function benchmark(kind) {
       await measure('bulk', [], { workload: 'enqueueBulk', n: count(20_000) });
     }
     for (const concurrency of [1, 10, 100]) {
-      const n = count(concurrency === 1 ? 10_000 : 20_000);
+      const n = count(concurrency === 1 ? 20_000 : 50_000);
       await measure(`drain c=${concurrency}`, [{ workload: 'fill', n }], { workload: 'drain', n, concurrency });
     }
     if (isKept || side.side.startsWith('raw')) continue;

@@ -21,9 +21,13 @@ export async function open(url) {
         items.map(({ index, at }) => ({ data: { ...payload(index), at }, startAfter: new Date(at).toISOString() })),
       ),
     work: (concurrency, onTask) =>
-      boss.work('noop', { batchSize: concurrency, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true }, async (jobs) => {
-        for (const job of jobs) onTask(job.data, job.data.at);
-      }),
+      boss.work(
+        'noop',
+        { batchSize: concurrency, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true },
+        async (jobs) => {
+          for (const job of jobs) onTask(job.data, job.data.at);
+        },
+      ),
     close: () => boss.stop({ graceful: false, close: true, timeout: 1_000 }),
   };
 }

@@ -1,42 +1,47 @@
-// The bare minimum on SQLite: insert, claim in batches, delete, each in an immediate transaction on the same library.
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { sqliteDriver } from '@taskqueue/typeorm';
-import { payload } from './payload.mjs';
+// The raw client doing the same claims: the driver's own table and rows, on the same library; one immediate transaction
+// deletes what is done and claims a batch, each message parsed. No lease, fence, wake-up or pipeline.
+import { silentLogger } from '@taskqueue/core';
+import { createDriver, sqliteDriver } from '@taskqueue/typeorm';
+import { messageRow } from './envelope.mjs';
+
+const INSERT = `insert into taskqueue_message (task_id, task, queue, urgency, enqueued_at, envelope, body)
+  values (?, 'noop', 'default', 9, 0, ?, ?)`;
+const CLAIM = `update taskqueue_message set consumer = 1, run = run + 1 where id in (
+    select id from taskqueue_message where queue = 'default' and state = 0 and consumer = 0 order by urgency, id limit ?)
+  returning id, run, envelope, body`;
 
 export async function open(url) {
-  const file = url.replace(/^sqlite:/, '').replace(/\.sqlite$/, '.raw.sqlite');
-  mkdirSync(dirname(file), { recursive: true });
+  const driver = createDriver(url);
+  await driver.connect({ logger: silentLogger });
+  await driver.close();
   const Database = sqliteDriver();
-  const db = new Database(file, { timeout: 10_000 });
-  db.pragma('journal_mode = WAL');
-  db.pragma(`synchronous = ${process.env.RAW_SYNCHRONOUS ?? 'FULL'}`);
-  db.prepare(
-    'create table if not exists raw_task (id integer primary key, claimed integer not null default 0, body text not null)',
-  ).run();
-  db.prepare('create index if not exists raw_ready on raw_task (id) where claimed = 0').run();
-  const begin = db.prepare('begin immediate');
-  const commit = db.prepare('commit');
-  const insert = db.prepare('insert into raw_task (body) values (?)');
-  const claim = db.prepare(
-    'update raw_task set claimed = 1 where id in (select id from raw_task where claimed = 0 order by id limit ?) returning id, body',
-  );
-  const remove = db.prepare('delete from raw_task where id = ?');
+  const db = new Database(url.replace(/^sqlite:/, ''), { timeout: 10_000 });
+  db.pragma('synchronous = FULL');
+  const [begin, commit, insert, claim, remove] = [
+    'begin immediate',
+    'commit',
+    INSERT,
+    CLAIM,
+    'delete from taskqueue_message where id = ?',
+  ].map((sql) => db.prepare(sql));
   const inTransaction = (work) => {
     begin.run();
     const value = work();
     commit.run();
     return value;
   };
+  const write = (index) => {
+    const { id, envelope, body } = messageRow(index);
+    insert.run(id, envelope, body);
+  };
   let stopped = false;
   let loop;
   return {
     name: 'raw client (SQLite)',
-    enqueue: async (index) => inTransaction(() => insert.run(JSON.stringify(payload(index)))),
-    enqueueBulk: async (indexes) =>
-      inTransaction(() => indexes.forEach((index) => insert.run(JSON.stringify(payload(index))))),
+    enqueue: async (index) => inTransaction(() => write(index)),
+    enqueueBulk: async (indexes) => inTransaction(() => indexes.forEach(write)),
     async work(concurrency, onTask) {
-      const size = Math.max(100, concurrency);
+      const size = Math.max(250, concurrency);
       loop = (async () => {
         let done = [];
         while (!stopped) {
@@ -44,7 +49,7 @@ export async function open(url) {
             for (const { id } of done) remove.run(id);
             return claim.all(size);
           });
-          for (const { body } of rows) onTask(JSON.parse(body));
+          for (const { envelope, body } of rows) onTask(JSON.parse(body)[0][0], JSON.parse(envelope));
           done = rows;
           await new Promise((resolve) => (rows.length > 0 ? setImmediate(resolve) : setTimeout(resolve, 5)));
         }
