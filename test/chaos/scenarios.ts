@@ -107,6 +107,32 @@ export function chaos(kind: 'sqlite' | 'postgres'): void {
       );
     }, 60_000);
 
+    it('a worker that was frozen for longer than its lease starts nothing that others have taken over', async () => {
+      const fleet = await open();
+      const frozen = await fleet.launch('worker', { TASKQUEUE_WORKER_LEASE: '1s' });
+      const send = async (count: number): Promise<string[]> => {
+        const handles = await fleet.sender.sendMany(
+          Array.from({ length: count }, () => ({ task: 'work', args: [30] })),
+        );
+        return handles.map((handle) => handle.id);
+      };
+      const ids = await send(600);
+      await eventually(() => assert(fleet.ledger().length > 300, 'not under way yet'));
+      frozen.kill('SIGSTOP');
+      await fleet.launch('worker', { TASKQUEUE_WORKER_LEASE: '1s' });
+      await ended(fleet, ids);
+      const thawedAt = Date.now();
+      frozen.kill('SIGCONT');
+      await ended(fleet, await send(50));
+      expect(await fleet.terminate(frozen)).toBe(0);
+      const late = fleet
+        .ledger()
+        .filter((entry) => entry.event === 'start' && entry.pid === frozen.pid && entry.at >= thawedAt);
+      expect(late.filter((entry) => ids.includes(entry.id))).toEqual([]);
+      const records = (await fleet.driver.results?.get(ids)) ?? [];
+      expect(new Set(records.map((record) => record?.state))).toEqual(new Set(['SUCCESS']));
+    }, 60_000);
+
     it(
       `three workers and two beats killed at random for ${RANDOM_SECONDS} seconds lose nothing and fire each occurrence once`,
       async () => {

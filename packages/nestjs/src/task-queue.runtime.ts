@@ -80,7 +80,7 @@ export class TaskQueueRuntime {
         return undefined;
       }
     };
-    const settings = await collect(() => validateSettings(settingsOf(options), settingsFromEnvironment(env)));
+    const settings = await collect(() => validateSettings(settingsFromEnvironment(env), settingsOf(options)));
     const stores = await collect(() => storesFrom(options, env));
     if (problems.length > 0 || settings === undefined || stores === undefined) throw new ConfigurationError(problems);
     return new TaskQueueRuntime(options, settings, stores);

@@ -97,13 +97,13 @@ describe('TaskQueueModule', () => {
 });
 
 describe('configuration', () => {
-  it('prefers code to the environment, and this to the defaults', async () => {
+  it('prefers the environment to code, and this to the defaults', async () => {
     const env = { TASKQUEUE_DEFAULT_QUEUE: 'env', TASKQUEUE_WORKER_CONCURRENCY: '3', TASKQUEUE_WORKER_QUEUES: 'a, b' };
-    const { settings } = await create({ driver: 'memory:', defaultQueue: 'code' }, env);
+    const { settings } = await create({ driver: 'memory:', defaultQueue: 'code', worker: { lease: '9s' } }, env);
     expect(settings).toMatchObject({
-      defaultQueue: 'code',
+      defaultQueue: 'env',
       resultExpires: '1d',
-      worker: { concurrency: 3, queues: ['a', 'b'], lease: '30s' },
+      worker: { concurrency: 3, queues: ['a', 'b'], lease: '9s' },
     });
   });
 

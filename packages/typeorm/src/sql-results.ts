@@ -194,13 +194,11 @@ function checkQuery({ limit }: ResultQuery): void {
 function parseCursor(cursor: string | undefined): Position {
   if (cursor === undefined) return {};
   try {
-    const { record, message } = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as Position;
-    return {
-      ...(record === undefined
-        ? {}
-        : { record: { createdAt: Number(record.createdAt), taskId: String(record.taskId) } }),
-      ...(message === undefined ? {} : { message: Number(message) }),
-    };
+    const { record, message, ...rest } = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as Position;
+    const isWhole = Object.keys(rest).length === 0 && (record !== undefined || message !== undefined);
+    const isRecord = record === undefined || (isPlace(record.createdAt) && isTaskId(record.taskId));
+    if (!isWhole || !isRecord || !(message === undefined || isPlace(message))) throw new Error('not ours');
+    return { ...(record === undefined ? {} : { record }), ...(message === undefined ? {} : { message }) };
   } catch {
     throw new UsageError({
       code: 'STATE_INVALID',
@@ -208,4 +206,12 @@ function parseCursor(cursor: string | undefined): Position {
       fields: { field: 'cursor', value: cursor },
     });
   }
+}
+
+function isPlace(value: unknown): boolean {
+  return Number.isSafeInteger(value);
+}
+
+function isTaskId(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= 255 && !value.includes('\0');
 }

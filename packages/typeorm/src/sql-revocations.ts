@@ -2,7 +2,7 @@ import type { Revocation, RevocationStore } from '@taskqueue/core';
 import { revokedRecord } from '@taskqueue/core';
 import { MESSAGE_STATE } from './sql/dialect.js';
 import { resultColumns } from './sql/result-row.js';
-import type { SqlStore, Work } from './sql/sql-store.js';
+import type { Row, SqlStore, Work } from './sql/sql-store.js';
 
 /** Revoked ids as rows, numbered in the order in which they become visible. */
 export class SqlRevocations implements RevocationStore {
@@ -26,19 +26,20 @@ export class SqlRevocations implements RevocationStore {
         params: [taskId, terminate, Math.round(expiresAt)],
       };
     }
-    return yield* this.takeOut(revocations.map((revocation) => revocation.taskId));
+    return yield* this.takeOut(new Map(revocations.map(({ taskId, expiresAt }) => [taskId, Math.round(expiresAt)])));
   }
 
-  private *takeOut(taskIds: readonly string[]): Work<readonly string[]> {
+  /** The records live as long as the revocations; a task that ignores its result leaves none. */
+  private *takeOut(expiries: ReadonlyMap<string, number>): Work<readonly string[]> {
     const { dialect } = this.store;
     const rows = yield {
       sql: `delete from ${dialect.table('message')} where ${dialect.anyOf('task_id', '$1')}
         and consumer = 0 and state <> ${MESSAGE_STATE.dead}
-        returning task_id, task, queue, run, enqueued_at, ${dialect.now} as now`,
-      params: [taskIds],
+        returning task_id, task, queue, run, enqueued_at, envelope, ${dialect.now} as now`,
+      params: [[...expiries.keys()]],
     };
     if (rows.length === 0) return [];
-    const records = rows.map((row) => ({
+    const records = rows.filter(keepsResult).map((row) => ({
       ...revokedRecord({
         taskId: row['task_id'] as string,
         name: row['task'] as string,
@@ -47,9 +48,10 @@ export class SqlRevocations implements RevocationStore {
         doneAt: Number(row['now']),
       }),
       createdAt: Number(row['enqueued_at']),
+      ...expiry(expiries.get(row['task_id'] as string)),
     }));
-    yield* dialect.put(records.map(resultColumns));
-    return records.map((record) => record.taskId);
+    if (records.length > 0) yield* dialect.put(records.map(resultColumns));
+    return rows.map((row) => row['task_id'] as string);
   }
 
   private *news(marker: string | undefined): Work<{ revocations: readonly Revocation[]; marker: string }> {
@@ -72,4 +74,13 @@ export class SqlRevocations implements RevocationStore {
       marker: String(last === undefined ? from : Number(last['id'])),
     };
   }
+}
+
+function keepsResult(row: Row): boolean {
+  const { headers } = JSON.parse(row['envelope'] as string) as { headers: Readonly<Record<string, unknown>> };
+  return headers['ignore_result'] !== true;
+}
+
+function expiry(expiresAt: number | undefined): { readonly expiresAt?: number } {
+  return expiresAt === undefined ? {} : { expiresAt };
 }

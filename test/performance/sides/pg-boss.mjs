@@ -23,7 +23,7 @@ export async function open(url) {
     work: (concurrency, onTask) =>
       boss.work(
         'noop',
-        { batchSize: concurrency, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true },
+        { batchSize: Math.max(2, concurrency), pollingIntervalSeconds: 0.5, burstWhenBatchFull: true },
         async (jobs) => {
           for (const job of jobs) onTask(job.data, job.data.at);
         },

@@ -8,7 +8,7 @@ import type { MessageBuilder } from '../client/message-builder.js';
 import { messageBuilder } from '../client/message-builder.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
-import { UsageError } from '../errors/errors.js';
+import { isTaskQueueError, UsageError } from '../errors/errors.js';
 import type { OutgoingMessage } from '../ports/broker.js';
 import type { ScheduleStep, ScheduleStore, StoredEntry } from '../ports/schedule-store.js';
 import type { Stores } from '../ports/stores.js';
@@ -181,7 +181,7 @@ export class Beat {
     // A one-off that finds its predecessor running is not spent: it waits for it.
     if (busy && plan.disable) return BUSY_ONE_OFF_MS;
     const occurrences = busy ? [] : plan.occurrences;
-    const messages = occurrences.map((dueAt) => this.message(entry, dueAt, now));
+    const messages = this.messages(entry, occurrences, now);
     const skipped = plan.skipped + (busy ? plan.occurrences.length : 0);
     if (skipped > 0) {
       const why = busy ? 'the last run has not ended' : `beat was late and the policy is "${entry.misfire}"`;
@@ -247,6 +247,17 @@ export class Beat {
     if (entry.lastTaskId === undefined || results === undefined) return false;
     const [record] = await results.get([entry.lastTaskId]);
     return record !== undefined && !isTerminal(record.state);
+  }
+
+  /** An entry that can never be sent costs its occurrence, not beat's peace: it is logged, and moves on. */
+  private messages(entry: StoredEntry, occurrences: readonly number[], now: number): OutgoingMessage[] {
+    try {
+      return occurrences.map((dueAt) => this.message(entry, dueAt, now));
+    } catch (error) {
+      if (!isTaskQueueError(error)) throw error;
+      this.options.logger.error(`Schedule "${entry.name}" cannot be sent: ${error.message}`, undefined, 'Beat');
+      return [];
+    }
   }
 
   private message(entry: StoredEntry, dueAt: number, now: number): OutgoingMessage {

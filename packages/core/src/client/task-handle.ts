@@ -19,6 +19,13 @@ export interface TaskHandleContext {
   readonly clock: Clock;
 }
 
+/**
+ * Every worker reads the revocations at least this often. A task that a worker has taken already is known to be stopped,
+ * or to have ended, only after that.
+ */
+const REVOCATION_SPREADS_MS = 1_500;
+const REVOCATION_LOOK_MS = 50;
+
 /** Revocations are remembered this long. */
 const REVOCATION_LIVES_MS = 7 * 86_400_000;
 
@@ -90,12 +97,25 @@ export class TaskHandle<R = unknown> {
       });
     }
     const expiresAt = this.context.clock.now() + REVOCATION_LIVES_MS;
-    await this.context.revocations.revoke([{ taskId: this.id, terminate: options.terminate ?? false, expiresAt }]);
+    const revocation = { taskId: this.id, terminate: options.terminate ?? false, expiresAt };
+    const removed = await this.context.revocations.revoke([revocation]);
+    if (!removed.includes(this.id)) await this.revocationSpread();
   }
 
   /** Removes the record from the store. */
   async forget(): Promise<void> {
     await this.results().forget([this.id]);
+  }
+
+  /** Waits until every worker knows of the revocation, or the task has ended. */
+  private async revocationSpread(): Promise<void> {
+    const { clock, results } = this.context;
+    const until = clock.monotonic() + REVOCATION_SPREADS_MS;
+    while (clock.monotonic() < until) {
+      const [record] = (await results?.get([this.id])) ?? [];
+      if (record !== undefined && isTerminal(record.state)) return;
+      await clock.sleep(REVOCATION_LOOK_MS);
+    }
   }
 
   private results(): ResultBackend {

@@ -14,6 +14,7 @@ import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import type { MessageBuilder } from './message-builder.js';
 import { messageBuilder } from './message-builder.js';
+import { checkApplyOptions, checkArguments } from './apply-options.js';
 import type { ApplyOptions, PublishRetry, TaskCall } from './task-call.js';
 import { TaskHandle } from './task-handle.js';
 
@@ -58,6 +59,14 @@ export class TaskSender {
   ): Promise<TaskHandle<R>> {
     const definition = this.options.registry.find(name)?.definition;
     return this.send<R>(name, definition, args, { ...options, kwargs: { ...options.kwargs, ...kwargs } });
+  }
+
+  /**
+   * Checks a call as sending it would — queue, priority, arguments, schema, headers — and sends nothing. Throws the
+   * UsageError that sending would.
+   */
+  async check(name: string, args: readonly unknown[], options: ApplyOptions = {}): Promise<void> {
+    await this.message(name, this.options.registry.find(name)?.definition, args, options);
   }
 
   /** Sends many tasks at once, in one round trip where the broker can. All are checked before the first is sent. */
@@ -163,6 +172,8 @@ export class TaskSender {
     args: readonly unknown[],
     options: ApplyOptions,
   ): Promise<TaskCall> {
+    checkApplyOptions(options);
+    checkArguments(name, args);
     const kwargs = options.kwargs ?? {};
     // Only a check: what travels is what the caller gave, and the worker validates and transforms it again.
     if (definition !== undefined && definition.schemas.length > 0) await bindArguments(definition, { args, kwargs });

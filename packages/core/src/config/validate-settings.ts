@@ -45,12 +45,9 @@ const SETTINGS = z.strictObject({
   beat: z.strictObject({ poll: duration(50) }),
 });
 
-/** Defaults, overlaid by the environment's settings, overlaid by what code gives. Throws with all problems at once. */
-export function validateSettings(
-  init: TaskQueueSettingsInit,
-  environment: TaskQueueSettingsInit = {},
-): TaskQueueSettings {
-  const merged = overlay(overlay(DEFAULT_SETTINGS, environment), init);
+/** Defaults, overlaid by `under`, overlaid by `over`. Throws a ConfigurationError with all problems at once. */
+export function validateSettings(over: TaskQueueSettingsInit, under: TaskQueueSettingsInit = {}): TaskQueueSettings {
+  const merged = overlay(overlay(DEFAULT_SETTINGS, under), over);
   const parsed = SETTINGS.safeParse(merged);
   if (!parsed.success) throw new ConfigurationError(parsed.error.issues.flatMap((issue) => problems(issue, merged)));
   return Object.freeze({ ...merged, worker: Object.freeze(merged.worker), beat: Object.freeze(merged.beat) });

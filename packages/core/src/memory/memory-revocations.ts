@@ -19,8 +19,9 @@ export class MemoryRevocations implements RevocationStore {
       this.state.messages.delete(revocation.taskId);
       removed.push(revocation.taskId);
       const { id, task, queue } = message.outgoing;
+      if (message.outgoing.message.headers['ignore_result'] === true) continue;
       const record = revokedRecord({ taskId: id, name: task, queue, run: message.run, doneAt: this.state.clock.now() });
-      this.results.putNow([{ ...record, createdAt: message.enqueuedAt }]);
+      this.results.putNow([{ ...record, createdAt: message.enqueuedAt, expiresAt: revocation.expiresAt }]);
     }
     return Promise.resolve(removed);
   }

@@ -1,5 +1,6 @@
 import type { Duration } from '../config/duration.js';
 import { parseDuration } from '../config/duration.js';
+import { QUEUE_NAME } from '../config/queue-name.js';
 import type { ConfigurationProblem } from '../errors/errors.js';
 import { ConfigurationError } from '../errors/errors.js';
 import { parseCrontabText } from './crontab-parser.js';
@@ -42,6 +43,30 @@ export interface ScheduleEntryInit extends ScheduleInit {
   readonly jitter?: Duration;
   readonly overlap?: OverlapPolicy;
 }
+
+const KNOWN_FIELDS: ReadonlySet<string> = new Set<keyof ScheduleEntryInit>([
+  'name',
+  'task',
+  'every',
+  'crontab',
+  'clocked',
+  'solar',
+  'args',
+  'kwargs',
+  'queue',
+  'priority',
+  'headers',
+  'expires',
+  'oneOff',
+  'startTime',
+  'enabled',
+  'description',
+  'misfire',
+  'misfireLimit',
+  'misfireGrace',
+  'jitter',
+  'overlap',
+]);
 
 /** Turns it into a plain entry. Throws a ConfigurationError with every problem. */
 export function declareEntry(init: ScheduleEntryInit): ScheduleEntry {
@@ -93,6 +118,28 @@ export function declareEntry(init: ScheduleEntryInit): ScheduleEntry {
 
 function checkPolicies(init: ScheduleEntryInit, path: string, problems: ConfigurationProblem[]): void {
   const { misfire, misfireLimit, overlap, priority } = init;
+  for (const key of Object.keys(init)) {
+    if (!KNOWN_FIELDS.has(key)) {
+      problems.push({ path: `${path}.${key}`, expected: `one of ${[...KNOWN_FIELDS].join(', ')}`, value: key });
+    }
+  }
+  if (init.queue !== undefined && !QUEUE_NAME.test(init.queue)) {
+    problems.push({
+      path: `${path}.queue`,
+      expected: 'a queue name: 1 to 128 letters, digits and "_.:-"',
+      value: init.queue,
+    });
+  }
+  for (const field of ['enabled', 'oneOff'] as const) {
+    if (init[field] !== undefined && typeof init[field] !== 'boolean') {
+      problems.push({ path: `${path}.${field}`, expected: 'true or false', value: init[field] });
+    }
+  }
+  for (const field of ['startTime', 'clocked'] as const) {
+    if (init[field] !== undefined && !(init[field] instanceof Date)) {
+      problems.push({ path: `${path}.${field}`, expected: 'a Date', value: init[field] });
+    }
+  }
   if (misfire !== undefined && !['skip', 'one', 'all'].includes(misfire)) {
     problems.push({ path: `${path}.misfire`, expected: "'skip', 'one' or 'all'", value: misfire });
   }
@@ -140,7 +187,7 @@ function makeSpec(init: ScheduleInit, kind: 'every' | 'crontab' | 'clocked' | 's
     case 'crontab':
       return typeof init.crontab === 'string' ? parseCrontabText(init.crontab) : { kind: 'crontab', ...init.crontab };
     case 'clocked':
-      return { kind: 'clocked', at: init.clocked?.getTime() ?? Number.NaN };
+      return { kind: 'clocked', at: init.clocked instanceof Date ? init.clocked.getTime() : Number.NaN };
     case 'solar':
       return { kind: 'solar', ...(init.solar as NonNullable<ScheduleInit['solar']>) };
   }

@@ -14,7 +14,7 @@ export interface ScheduleEntry {
   /** 0 to 9. Default: the task's own priority. */
   readonly priority?: number;
   readonly headers?: Readonly<Record<string, unknown>>;
-  /** The task expires this long after its due instant, milliseconds. Not together with `expiresAt`. */
+  /** The task expires this long after it was due or, when beat was late, sent; milliseconds. Not together with `expiresAt`. */
   readonly expiresMs?: number;
   /** No task is sent after this instant, and one sent before expires at it; epoch milliseconds. */
   readonly expiresAt?: number;

@@ -37,6 +37,8 @@ export interface ExecutorOptions {
   readonly events: WorkerEvents;
   /** An early acknowledgement: the run goes on without a lease, which nobody must look for any more. */
   readonly onAcknowledged: (delivery: Delivery) => void;
+  /** A delivery ended without having used its slot. */
+  readonly onRefused: () => void;
   /** The delivery is not ours any more, or is settled. */
   readonly onSettled: (delivery: Delivery) => void;
 }
@@ -121,9 +123,11 @@ export class Executor {
   }
 
   private async refused(refusal: Refusal): Promise<void> {
-    const { policy, events, settler } = this.options;
+    const { policy, events, settler, onRefused } = this.options;
     events.emit(refusal.event);
-    await settler.settle(policy.settleRefusal(refusal));
+    const settled = settler.settle(policy.settleRefusal(refusal));
+    onRefused();
+    await settled;
   }
 
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {

@@ -14,6 +14,7 @@ export interface FetcherOptions {
   readonly lookahead: Lookahead;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly leaseMs: number;
   /** Starts a delivery in a slot that is free. Never rejects. */
   readonly execute: (delivery: Delivery) => void;
   /** Gives a delivery back that was not started. */
@@ -41,6 +42,8 @@ export class Fetcher {
   private loop: Promise<void> | undefined;
   private watch: ClockTimer | undefined;
   private started = 0;
+  /** Monotonic time at which the buffer was last filled. */
+  private filledAt = 0;
   private unlisten: (() => void) | undefined;
   private lastSuccess: number | undefined;
   private paused = false;
@@ -129,6 +132,7 @@ export class Fetcher {
 
   private take(deliveries: readonly Delivery[]): void {
     this.options.leases.hold(deliveries);
+    this.filledAt = this.options.clock.monotonic();
     // A message that was lost before comes alone and starts first, so that its blame is its own.
     const suspects = deliveries.filter((delivery) => (delivery.lostLeases ?? 0) > 0);
     const fresh = deliveries.filter((delivery) => (delivery.lostLeases ?? 0) === 0);
@@ -136,14 +140,24 @@ export class Fetcher {
     this.drain();
   }
 
-  /** A slot became idle. */
-  private refill(): void {
+  /** What was leased may not be ours any more. */
+  discard(deliveries: readonly Delivery[]): void {
+    this.buffer = this.buffer.filter((delivery) => !deliveries.includes(delivery));
+    this.bell.ring();
+  }
+
+  /** A slot became idle, or a delivery ended without one. */
+  refill(): void {
     this.drain();
     if (this.want() > 0) this.bell.ring();
   }
 
   private drain(): void {
-    if (this.stopping.signal.aborted || this.paused) return;
+    if (this.stopping.signal.aborted || this.paused || this.buffer.length === 0) return;
+    if (this.isStale()) {
+      void this.giveBack();
+      return;
+    }
     const starting = this.buffer.splice(0, Math.min(this.buffer.length, this.options.pool.idle));
     this.started += starting.length;
     for (const delivery of starting) this.options.execute(delivery);
@@ -164,9 +178,19 @@ export class Fetcher {
     });
   }
 
+  /**
+   * A process that was frozen for longer than its lease wakes up with a buffer that others may have finished by now.
+   * Nothing of it may start before the store has been asked; giving it back asks.
+   */
+  private isStale(): boolean {
+    const confirmedAt = Math.max(this.filledAt, this.options.leases.extendedAt);
+    return this.options.clock.monotonic() - confirmedAt > this.options.leaseMs;
+  }
+
   private async giveBack(): Promise<void> {
     const deliveries = this.buffer;
     this.buffer = [];
+    this.bell.ring();
     await Promise.all(deliveries.map((delivery) => this.options.release(delivery)));
   }
 }

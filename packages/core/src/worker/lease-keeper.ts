@@ -38,6 +38,7 @@ export class LeaseKeeper {
   private thread: Thread | undefined;
   private threadFor: KeepAlive | undefined;
   private loop: Repeat | undefined;
+  private lastExtendedAt = 0;
 
   constructor(private readonly options: LeaseKeeperOptions) {}
 
@@ -63,8 +64,9 @@ export class LeaseKeeper {
     this.held.delete(delivery);
   }
 
-  get count(): number {
-    return this.held.size;
+  /** Monotonic time before which the store last confirmed the leases. */
+  get extendedAt(): number {
+    return this.lastExtendedAt;
   }
 
   async stop(): Promise<void> {
@@ -72,10 +74,13 @@ export class LeaseKeeper {
     await this.stopThread();
   }
 
-  private async extend(): Promise<void> {
+  /** Renews now. Also what was away for a while does so before it declares others dead, and itself with them. */
+  async extend(): Promise<void> {
     const deliveries = [...this.held];
     if (deliveries.length === 0) return;
+    const askedAt = this.options.clock.monotonic();
     const outcomes = await this.options.consumer.extend(deliveries, this.options.leaseMs);
+    this.lastExtendedAt = askedAt;
     const lost = deliveries.filter((delivery, index) => outcomes[index] === 'lost' && this.held.has(delivery));
     if (lost.length === 0) return;
     for (const delivery of lost) this.held.delete(delivery);

@@ -19,6 +19,7 @@ import type { TaskState } from '../task/task-state.js';
 import type { Run } from './run.js';
 import type { Refusal } from './refusal.js';
 import { hardError } from './time-limiter.js';
+import type { RevocationList } from './revocation-list.js';
 import type { WorkerEvents } from './worker-events.js';
 
 export interface OutcomePolicyOptions {
@@ -32,6 +33,7 @@ export interface OutcomePolicyOptions {
   readonly results: boolean;
   readonly resultExpiresMs: number | undefined;
   readonly events: WorkerEvents;
+  readonly revocations: Pick<RevocationList, 'has'>;
 }
 
 export interface Finished {
@@ -66,8 +68,7 @@ export class OutcomePolicy {
       case 'rejected':
         return this.reject(finished, outcome);
       case 'revoked':
-        events.emit({ type: 'task-revoked', task: run.facts, reason: 'terminated' });
-        return this.end(finished, { results: [this.revoked(run)] });
+        return this.endRevoked(finished);
       case 'interrupted':
         events.emit({ type: 'task-interrupted', task: run.facts });
         return this.release(finished);
@@ -79,7 +80,8 @@ export class OutcomePolicy {
 
   settleRefusal(refusal: Refusal): Settlement {
     const { delivery, envelope, verdict } = refusal;
-    const results = envelope === undefined || !this.options.results ? [] : [this.refusalRecord(refusal)];
+    const isKept = this.options.results && envelope !== undefined && !envelope.ignoreResult;
+    const results = isKept ? [this.refusalRecord(refusal)] : [];
     return verdict.kind === 'revoked'
       ? { kind: 'ack', delivery, effects: { results } }
       : { kind: 'dead-letter', delivery, reason: verdict.reason, effects: { results } };
@@ -138,8 +140,15 @@ export class OutcomePolicy {
     return retriesError(retry, error) ? this.retry(finished, { cause: error }) : this.fail(finished, error);
   }
 
+  private endRevoked(finished: Finished): Settlement {
+    const { run } = finished;
+    this.options.events.emit({ type: 'task-revoked', task: run.facts, reason: 'terminated' });
+    return this.end(finished, { results: this.keep(run, [this.revoked(run)]) });
+  }
+
   private retry(finished: Finished, options: RetryOptions): Settlement {
     const { run, runtimeMs } = finished;
+    if (this.options.revocations.has(run.message.id)) return this.endRevoked(finished);
     const policy = run.task.definition.retry;
     const { retries } = run.message;
     const max = options.max ?? policy.max;
@@ -249,7 +258,7 @@ export class OutcomePolicy {
     const common = {
       worker: this.options.worker,
       ...(delivery.enqueuedAt === undefined ? {} : { createdAt: delivery.enqueuedAt }),
-      ...this.expiry(this.options.resultExpiresMs),
+      ...this.expiry(this.options.registry.find(base.name)?.definition.resultExpiresMs ?? this.options.resultExpiresMs),
     };
     return verdict.kind === 'revoked'
       ? { ...revokedRecord({ ...base, reason: verdict.reason }), ...common }
@@ -262,7 +271,8 @@ export class OutcomePolicy {
   }
 
   private keepsResult(run: Run): boolean {
-    return this.options.results && !run.message.ignoreResult && !run.task.definition.ignoreResult;
+    // The call has the last word; what the task says is merged into the message when it is sent.
+    return this.options.results && !run.message.ignoreResult;
   }
 
   private keep(run: Run, records: readonly ResultRecord[]): readonly ResultRecord[] {

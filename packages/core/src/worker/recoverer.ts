@@ -13,6 +13,8 @@ export interface RecovererOptions {
   readonly logger: Logger;
   /** 0 to 1; spreads the workers of a fleet. */
   readonly random: () => number;
+  /** Renews this worker's own leases. */
+  readonly renew: () => Promise<void>;
 }
 
 /** Expired results are removed about this often by each worker. */
@@ -25,7 +27,7 @@ export class Recoverer {
   constructor(private readonly options: RecovererOptions) {}
 
   start(): void {
-    const { broker, results, leaseMs, clock, logger, random } = this.options;
+    const { broker, results, leaseMs, clock, logger, random, renew } = this.options;
     const run = (what: string, everyMs: number, work: () => Promise<void>): void => {
       this.loops.push(
         repeat({
@@ -40,6 +42,8 @@ export class Recoverer {
     };
     if (broker.recover !== undefined) {
       run('Recovering lost leases', leaseMs / 3, async () => {
+        // After an outage of the store our own leases may look dead as well.
+        await renew();
         const report = await broker.recover?.();
         if (report !== undefined && report.recovered > 0) {
           logger.warn(`${report.recovered} task(s) of lost workers went back to their queues.`, 'Recoverer');

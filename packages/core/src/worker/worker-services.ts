@@ -61,8 +61,8 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     onRevoked: (revocation) => (revocation.terminate ? init.onRevoked(revocation.taskId) : undefined),
   });
   const lookahead = new Lookahead();
-  const executor = makeExecutor(init, { settler, leases, revocations, lookahead });
-  const fetcher = new Fetcher({
+  const executor = makeExecutor(init, { settler, leases, revocations, lookahead, onRefused: () => fetcher.refill() });
+  const fetcher: Fetcher = new Fetcher({
     consumer,
     pool: init.pool,
     leases,
@@ -70,24 +70,37 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     clock,
     logger,
     execute: (delivery) => void executor.execute(delivery),
+    leaseMs,
     release: async (delivery) => {
       leases.forget(delivery);
       await settler.settle({ kind: 'release', delivery });
     },
   });
-  const recoverer = new Recoverer({ broker, results, leaseMs, clock, logger, random });
+  const recoverer = new Recoverer({
+    broker,
+    results,
+    leaseMs,
+    clock,
+    logger,
+    random,
+    renew: () => leases.extend(),
+  });
   return { consumer, settler, leases, revocations, executor, fetcher, recoverer };
 }
 
 function makeExecutor(
   init: WorkerServicesInit,
-  parts: Pick<WorkerServices, 'settler' | 'leases' | 'revocations'> & { readonly lookahead: Lookahead },
+  parts: Pick<WorkerServices, 'settler' | 'leases' | 'revocations'> & {
+    readonly lookahead: Lookahead;
+    readonly onRefused: () => void;
+  },
 ): Executor {
   const { name, registry, settings, stores, pool, clock, logger, random, events } = init;
   const serializer = serializerFrom(settings);
   const builder = messageBuilder({ settings, clock, origin: name });
   const policy = new OutcomePolicy({
     worker: name,
+    revocations: parts.revocations,
     builder,
     serializer,
     registry,
@@ -113,6 +126,7 @@ function makeExecutor(
     trackStarted: settings.worker.trackStarted,
     events,
     onAcknowledged: (delivery) => parts.leases.forget(delivery),
+    onRefused: parts.onRefused,
     onSettled: (delivery) => {
       parts.leases.forget(delivery);
       init.onSettled();

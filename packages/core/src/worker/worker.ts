@@ -211,6 +211,7 @@ export class Worker implements WorkerEvents {
 
   private lost(deliveries: readonly Delivery[]): void {
     this.options.logger.warn(`The leases of ${deliveries.length} task(s) were lost; their runs are aborted.`, 'Worker');
+    this.parts?.fetcher.discard(deliveries);
     this.interruptAll(deliveries, 'lease-lost');
   }
 

@@ -11,7 +11,7 @@ describe('settings', () => {
     expect(validateSettings({})).toEqual(DEFAULT_SETTINGS);
   });
 
-  it('are overlaid: code over environment over defaults; undefined is not given', () => {
+  it('are overlaid on one another and on the defaults; undefined is not given', () => {
     const settings = validateSettings(
       { worker: { concurrency: 5, name: undefined as never } },
       { defaultQueue: 'env', worker: { concurrency: 7, name: 'w@env' } },

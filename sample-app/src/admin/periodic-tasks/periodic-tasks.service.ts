@@ -60,8 +60,8 @@ export class PeriodicTasksService {
 
   async create(dto: Readonly<PeriodicTaskDto>): Promise<PeriodicTaskView> {
     const choice = scheduleChoice(dto);
-    const { task, args = [], kwargs = {} } = dto;
-    refuse([...(await this.calls.errors({ task, args, kwargs })), ...fieldErrors(dto)]);
+    const { task, args = [], kwargs = {}, headers = {} } = dto;
+    refuse([...(await this.calls.errors({ task, args, kwargs, headers })), ...fieldErrors(dto)]);
     if (choice === undefined) {
       throw new InvalidFields([{ field: 'schedule', message: 'give one of crontab, interval, clocked, solar' }]);
     }
@@ -78,7 +78,8 @@ export class PeriodicTasksService {
     const before: Readonly<PeriodicTaskView> = await this.show(id);
     const choice = scheduleChoice(patch);
     const merged = { ...before, ...patch };
-    const callChanged = patch.task !== undefined || patch.args !== undefined || patch.kwargs !== undefined;
+    const callChanged =
+      patch.task !== undefined || patch.args !== undefined || patch.kwargs !== undefined || patch.headers !== undefined;
     refuse([...(callChanged ? await this.calls.errors(merged) : []), ...fieldErrors(merged)]);
     return this.write(merged.name, async (manager) => {
       const references = choice === undefined ? {} : await this.referencer.references(choice, manager);

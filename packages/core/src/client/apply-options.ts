@@ -1,0 +1,68 @@
+import { parseDuration } from '../config/duration.js';
+import { showValue, UsageError } from '../errors/errors.js';
+import type { ApplyOptions } from './task-call.js';
+
+const KNOWN: ReadonlySet<string> = new Set<keyof ApplyOptions>([
+  'countdown',
+  'eta',
+  'expires',
+  'queue',
+  'priority',
+  'taskId',
+  'headers',
+  'kwargs',
+  'timeLimit',
+  'softTimeLimit',
+  'ignoreResult',
+  'link',
+  'linkError',
+  'shadow',
+  'argsRepr',
+  'kwargsRepr',
+  'retry',
+  'manager',
+]);
+
+/** Options that types cannot vouch for: a typing mistake must not run a task at once that should wait an hour. */
+export function checkApplyOptions(options: ApplyOptions): void {
+  for (const key of Object.keys(options)) {
+    if (!KNOWN.has(key)) throw invalid(key, options[key as keyof ApplyOptions], `one of ${[...KNOWN].join(', ')}`);
+  }
+  const { ignoreResult, taskId, retry, timeLimit, softTimeLimit } = options;
+  if (ignoreResult !== undefined && typeof ignoreResult !== 'boolean') {
+    throw invalid('ignoreResult', ignoreResult, 'true or false');
+  }
+  if (taskId !== undefined && (typeof taskId !== 'string' || taskId === '' || taskId.length > 255)) {
+    throw invalid('taskId', taskId, '1 to 255 characters');
+  }
+  if (typeof retry === 'object' && retry.max !== undefined && !(retry.max === Infinity || isCount(retry.max))) {
+    throw invalid('retry.max', retry.max, 'a whole number from 0, or Infinity');
+  }
+  const [soft, hard] = [parseDuration(softTimeLimit), parseDuration(timeLimit)];
+  if (soft !== undefined && hard !== undefined && soft > hard) {
+    throw invalid('softTimeLimit', softTimeLimit, 'not more than timeLimit');
+  }
+}
+
+/** Positional arguments are a list; anything else would only be found out by the worker. */
+export function checkArguments(task: string, args: unknown): void {
+  if (Array.isArray(args)) return;
+  throw new UsageError({
+    code: 'TASK_ARGUMENTS_INVALID',
+    message: `The arguments of task "${task}" must be an array, got ${showValue(args)}.`,
+    remedy: 'Give applyAsync([a, b]) and bulk([[a, b], …]).',
+    fields: { field: 'args', task },
+  });
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 0;
+}
+
+function invalid(field: string, value: unknown, expected: string): UsageError {
+  return new UsageError({
+    code: 'TASK_OPTIONS_INVALID',
+    message: `${field} must be ${expected}, got ${showValue(value)}.`,
+    fields: { field, value, expected },
+  });
+}
