@@ -8,7 +8,7 @@ export interface CallFields {
   readonly task: string;
   readonly args: readonly unknown[];
   readonly kwargs: Readonly<Record<string, unknown>>;
-  readonly headers?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, unknown>> | null;
 }
 
 /** Checks a call before it is stored, with what the worker will check it with: registry and schemas. */
@@ -16,12 +16,14 @@ export interface CallFields {
 export class CallCheck {
   constructor(private readonly queue: TaskQueueRuntime) {}
 
-  async errors({ task, args, kwargs, headers = {} }: CallFields): Promise<FieldError[]> {
+  async errors({ task, args, kwargs, headers }: CallFields): Promise<FieldError[]> {
     const { registry } = this.queue;
     try {
       const { definition } = registry.get(task);
       const errors = await argumentErrors(definition, args, kwargs);
-      return errors.length > 0 ? errors : await this.sendErrors({ task, args, kwargs, headers });
+      return errors.length > 0
+        ? errors
+        : await this.sendErrors({ task, args, kwargs, ...(headers === undefined ? {} : { headers }) });
     } catch (error) {
       if (!isTaskQueueError(error, 'TASK_UNKNOWN')) throw error;
       return [{ field: 'task', message: error.message }];
@@ -29,9 +31,9 @@ export class CallCheck {
   }
 
   /** What only sending would find: values that cannot travel, headers that are not the caller's. */
-  private async sendErrors({ task, args, kwargs, headers = {} }: CallFields): Promise<FieldError[]> {
+  private async sendErrors({ task, args, kwargs, headers }: CallFields): Promise<FieldError[]> {
     try {
-      await this.queue.client.check(task, args, { kwargs, headers });
+      await this.queue.client.check(task, args, { kwargs, headers: headers ?? {} });
       return [];
     } catch (error) {
       if (!isTaskQueueError(error)) throw error;
