@@ -1,19 +1,12 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deferred } from '../../src/async/deferred.js';
 import { memoryDriver } from '../../src/memory/memory-driver.js';
 import type { TaskContext } from '../../src/task/task-context.js';
 import { eventually } from '../../src/testing/eventually.js';
-import { QueueUnderTest } from './worker-under-test.js';
+import type { QueueUnderTest } from './worker-under-test.js';
+import { queuesUnderTest } from './worker-under-test.js';
 
-const queues: QueueUnderTest[] = [];
-const open = (...args: ConstructorParameters<typeof QueueUnderTest>): QueueUnderTest => {
-  const queue = new QueueUnderTest(...args);
-  queues.push(queue);
-  return queue;
-};
-afterEach(async () => {
-  await Promise.all(queues.splice(0).map((queue) => queue.close()));
-});
+const open = queuesUnderTest();
 
 describe('shutdown', () => {
   it('starts nothing more, lets running tasks end, and keeps the rest in the queue', async () => {

@@ -1,3 +1,4 @@
+import { afterEach } from 'vitest';
 import type { TaskOptions } from '../../src/task/task-options.js';
 import type { ApplyOptions } from '../../src/client/task-call.js';
 import { TaskSender } from '../../src/client/task-sender.js';
@@ -64,4 +65,17 @@ export class QueueUnderTest {
     await Promise.all(this.workers.map((worker) => worker.stop({ graceMs: 500 })));
     await this.driver.close();
   }
+}
+
+/** Makes queues for the cases of a file and closes them after each; call it at the top of the file. */
+export function queuesUnderTest(): (...args: ConstructorParameters<typeof QueueUnderTest>) => QueueUnderTest {
+  const queues: QueueUnderTest[] = [];
+  afterEach(async () => {
+    await Promise.all(queues.splice(0).map((queue) => queue.close()));
+  });
+  return (...args) => {
+    const queue = new QueueUnderTest(...args);
+    queues.push(queue);
+    return queue;
+  };
 }
