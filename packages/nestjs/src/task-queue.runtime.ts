@@ -166,15 +166,15 @@ export class TaskQueueRuntime {
 
 async function storesFrom(options: TaskQueueModuleOptions, env: Environment): Promise<Stores> {
   const byUrl = new Map<string, Promise<Driver>>();
+  const common = options.driver ?? env['TASKQUEUE_URL'];
   const make = (choice: DriverOrUrl | undefined, path: string): Promise<Driver> | undefined => {
     if (choice === undefined || choice === '') return undefined;
     if (typeof choice !== 'string') return Promise.resolve(choice);
     // One URL is one driver, also when it serves several ports: so its steps can be one.
-    const known = byUrl.get(choice) ?? driverFromUrl(choice, path);
+    const known = byUrl.get(choice) ?? driverFromUrl(choice, choice === common ? 'driver' : path);
     byUrl.set(choice, known);
     return known;
   };
-  const common = options.driver ?? env['TASKQUEUE_URL'];
   const brokerChoice = options.broker ?? env['TASKQUEUE_BROKER_URL'] ?? common ?? EMBEDDED_URL;
   const resultChoice = options.results ?? env['TASKQUEUE_RESULTS_URL'] ?? common;
   const scheduleChoice = options.schedules ?? env['TASKQUEUE_SCHEDULES_URL'] ?? common;

@@ -132,8 +132,8 @@ describe('configuration', () => {
     expect((error as { problems: { path: string }[] }).problems.map(({ path }) => path).sort()).toEqual([
       'adoptNestSchedule',
       'beat.poll',
-      'broker',
       'conncurrency',
+      'driver',
       'embedded',
       'enhancers',
       'worker.concurrency',

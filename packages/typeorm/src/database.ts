@@ -57,6 +57,7 @@ function unreachable(error: unknown): BrokerError {
   return new BrokerError({
     code: 'BROKER_UNAVAILABLE',
     message: `The database cannot be used: ${message}.`,
+    remedy: 'It is tried again; see that it runs and that its options or URL are right.',
     retryable: true,
     fields: { sent: false },
     cause: error,

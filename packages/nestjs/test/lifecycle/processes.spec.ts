@@ -142,7 +142,7 @@ describe('runWorker', () => {
     expect(await worker.exitCode()).toBe(1);
     expect(worker.output).toMatch(/The worker could not start: The task queue configuration has 2 problems/);
     expect(worker.output).toContain('worker.pool');
-    expect(worker.output).toContain('broker');
+    expect(worker.output).toContain('driver: expected a URL');
   });
 
   it.concurrent('explains itself', async () => {

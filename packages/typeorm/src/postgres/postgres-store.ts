@@ -136,6 +136,7 @@ export class PostgresStore implements SqlStore {
       throw new BrokerError({
         code: 'BROKER_UNAVAILABLE',
         message: `PostgreSQL cannot be reached: ${describe(error)}.`,
+        remedy: 'It is tried again; see that the server runs and that URL, credentials and limits are right.',
         retryable: true,
         fields: { sent: false },
         cause: error,
@@ -167,6 +168,7 @@ function unavailable(error: unknown): unknown {
   return new BrokerError({
     code: 'BROKER_UNAVAILABLE',
     message: `PostgreSQL does not answer: ${describe(error)}.`,
+    remedy: 'It is tried again; see that the server runs and that URL, credentials and limits are right.',
     retryable: true,
     // Out of resources (53) is said before anything is done.
     fields: { sent: state?.startsWith('53') !== true },

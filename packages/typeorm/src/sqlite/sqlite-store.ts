@@ -256,6 +256,7 @@ function unavailable(error: unknown): unknown {
   return new BrokerError({
     code: 'BROKER_UNAVAILABLE',
     message: `The SQLite database cannot be used: ${String((error as Error).message)}.`,
+    remedy: 'It is tried again; see that the file can be written, that the disk has room, and who else holds its lock.',
     retryable: true,
     cause: error,
   });
