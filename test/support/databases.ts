@@ -15,9 +15,12 @@ export interface TestDatabase {
 /** Where PostgreSQL is, or undefined: then its tests are skipped, and the set-up has said so. */
 export const postgresUrl = process.env['TEST_POSTGRES_URL'];
 
-/** The databases that every end-to-end test runs on. */
-export const DATABASES: readonly ('sqlite' | 'postgres')[] =
-  postgresUrl === undefined ? ['sqlite'] : ['sqlite', 'postgres'];
+/** The databases that every end-to-end test runs on, where they are {@link isThere there}. */
+export const DATABASES = ['sqlite', 'postgres'] as const;
+
+export function isThere(kind: 'sqlite' | 'postgres'): boolean {
+  return kind === 'sqlite' || postgresUrl !== undefined;
+}
 
 export async function createDatabase(kind: 'sqlite' | 'postgres'): Promise<TestDatabase> {
   return kind === 'sqlite' ? createSqlite() : createPostgres();

@@ -1,0 +1,397 @@
+import type { Deferred, Delivery, SettleOutcome, Settlement } from '@taskqueue/core';
+import { BrokerError, deferred, isTaskQueueError } from '@taskqueue/core';
+import type { ExchangeCaller, ExchangeGroup, ExchangeReply, ExchangeRequest } from './exchange.js';
+import { exchange, exchangeGroup } from './exchange.js';
+import { openEnvelope } from './kombu-envelope.js';
+import type { RedisConnection } from './redis-connection.js';
+import { isNothingDone } from './redis-errors.js';
+import type { QueueKeys, RedisKeys } from './redis-keys.js';
+import type { Receipt, RedisLease } from './redis-lease.js';
+import type { PlacedMessage, RedisPublisher } from './redis-publisher.js';
+import type { RedisQueues } from './redis-queues.js';
+import type { PreparedSettlement } from './settlement-arguments.js';
+import { isPlainAck, prepareSettlement, settleArguments } from './settlement-arguments.js';
+import { settlementBatches } from './settlement-batches.js';
+
+export interface RedisExchangerOptions {
+  readonly connection: RedisConnection;
+  readonly keys: RedisKeys;
+  readonly lease: RedisLease;
+  readonly publisher: RedisPublisher;
+  /** Where those are made known that a settlement sends to. */
+  readonly known: RedisQueues;
+  readonly queues: readonly QueueKeys[];
+  readonly leaseMs: number;
+  /** Asked for after a claim that was not filled: the next delayed message falls due in so many milliseconds. */
+  readonly onNextDue: (ms: number) => void;
+  /** Something can be taken now that could not before. */
+  readonly onFreed: () => void;
+  /** The server does not know this consumer any more. */
+  readonly onGone: () => void;
+}
+
+interface PendingSettle {
+  readonly settlements: readonly Settlement[];
+  readonly outcomes: Deferred<readonly SettleOutcome[]>;
+}
+
+/** A settle call on its way: what of it is sent, as plain acknowledgements and as the rest. */
+interface SentSettle extends PendingSettle {
+  readonly sent: ReadonlySet<number>;
+  readonly acks: readonly Receipt[];
+  readonly others: readonly PreparedSettlement[];
+}
+
+interface PendingClaim {
+  readonly max: number;
+  readonly deliveries: Deferred<readonly Delivery[]>;
+}
+
+/** Calls under way at once: the server works on one while the other is on its way. */
+const CALLS = 2;
+/** Messages of one claim, and acknowledgements of one call, at most; scripts take a bounded number of arguments. */
+const LARGEST_CLAIM = 1_000;
+const LARGEST_ACK = 2_000;
+/**
+ * Whoever settles tries again at least once a second, until giving up. A lease that nobody would ever end is then let go,
+ * because this one does not run out by itself: all leases of a consumer are renewed together.
+ */
+const GIVEN_UP_AFTER_MS = 5_000;
+/** A claim that finds the consumer unknown registers it and is made again. */
+const CLAIM_ATTEMPTS = 4;
+
+/**
+ * Folds what is settled and what is wanted into calls that do both: what comes within a tick goes together, and what
+ * comes while the calls under way are at their limit goes with the next one. One claim is under way at a time.
+ */
+export class RedisExchanger {
+  private settles: PendingSettle[] = [];
+  private claims: PendingClaim[] = [];
+  private readonly holding = new Map<number, Receipt>();
+  /** What the server, or we, refused to settle → when that was, monotonic. */
+  private readonly refused = new Map<Receipt, number>();
+  private calls = 0;
+  private claiming = false;
+  private scheduled = false;
+  private suspects = 0;
+  private quiet: Deferred<void> | undefined;
+  private readonly exchangeKeys: readonly ExchangeGroup[];
+  private readonly caller: ExchangeCaller;
+
+  constructor(private readonly options: RedisExchangerOptions) {
+    const { connection, queues, lease } = options;
+    const groups = connection.isCluster ? queues.map((queue) => [queue]) : [queues];
+    this.exchangeKeys = groups.map((group) => exchangeGroup(group, lease.consumer));
+    const { order } = options.keys.priorities;
+    this.caller = { connection, consumer: lease.consumer, leaseMs: Math.ceil(options.leaseMs), order };
+  }
+
+  settle(settlements: readonly Settlement[]): Promise<readonly SettleOutcome[]> {
+    const outcomes = deferred<readonly SettleOutcome[]>();
+    this.settles.push({ settlements, outcomes });
+    this.schedule();
+    return outcomes.promise;
+  }
+
+  /** At most `max` messages, leased to us. */
+  claim(max: number): Promise<readonly Delivery[]> {
+    const deliveries = deferred<readonly Delivery[]>();
+    this.claims.push({ max: Math.min(max, LARGEST_CLAIM), deliveries });
+    this.schedule();
+    return deliveries.promise;
+  }
+
+  /** Somebody else has it, or may take it. */
+  drop(receipt: Receipt): void {
+    this.refused.delete(receipt);
+    if (!this.holding.delete(receipt.number) || !receipt.isSuspect) return;
+    this.suspects -= 1;
+    this.options.onFreed();
+  }
+
+  /** Resolves when no call is under way or about to be. */
+  async settled(): Promise<void> {
+    while (this.calls > 0 || this.scheduled) {
+      this.quiet ??= deferred();
+      await this.quiet.promise;
+    }
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.calls >= CALLS) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      void this.flush();
+    });
+  }
+
+  private async flush(): Promise<void> {
+    const settles = this.prepare(this.takeSettles());
+    const claim = this.claiming ? undefined : this.claims.shift();
+    if (settles.length > 0 || claim !== undefined) {
+      this.calls += 1;
+      if (claim !== undefined) this.claiming = true;
+      await this.call(settles, claim);
+      this.calls -= 1;
+      if (claim !== undefined) this.claiming = false;
+      if (this.settles.length > 0 || (this.claims.length > 0 && !this.claiming)) this.schedule();
+    }
+    if (this.calls > 0 || this.scheduled) return;
+    this.quiet?.resolve();
+    this.quiet = undefined;
+  }
+
+  private takeSettles(): PendingSettle[] {
+    let size = 0;
+    const end = this.settles.findIndex((one) => (size += one.settlements.length) > LARGEST_ACK);
+    return this.settles.splice(0, end < 0 ? this.settles.length : Math.max(1, end));
+  }
+
+  /** Leaves out what we do not hold any more, and what is settled twice at once. A settle that cannot be sent fails alone. */
+  private prepare(settles: readonly PendingSettle[]): SentSettle[] {
+    const taken = new Set<number>();
+    return settles.flatMap((pending) => {
+      const sent = new Set<number>();
+      const acks: Receipt[] = [];
+      const others: PreparedSettlement[] = [];
+      try {
+        for (const settlement of pending.settlements) {
+          const receipt = settlement.delivery.receipt as Receipt;
+          if (!this.holding.has(receipt.number) || taken.has(receipt.number)) continue;
+          if (isPlainAck(settlement)) acks.push(receipt);
+          else others.push(prepareSettlement(settlement, this.options.publisher));
+          sent.add(receipt.number);
+          taken.add(receipt.number);
+        }
+        return [{ ...pending, sent, acks, others }];
+      } catch (error) {
+        this.refuse(pending, error);
+        return [];
+      }
+    });
+  }
+
+  /** Never rejects. Acknowledgements ride with the claim; the rest is written in the same go, in a call of its own. */
+  private async call(settles: readonly SentSettle[], claim: PendingClaim | undefined): Promise<void> {
+    const lost = new Set<number>();
+    const others = settles.flatMap((one) => one.others);
+    const acks: Acks = { receipts: settles.flatMap((one) => one.acks), done: false };
+    const [settled, exchanged] = await Promise.allSettled([
+      others.length === 0 ? undefined : this.settleOthers(others, lost),
+      claim === undefined ? this.acknowledge(acks, lost) : this.claimNow(claim.max, acks, lost),
+    ]);
+    if (exchanged.status === 'fulfilled') claim?.deliveries.resolve(exchanged.value);
+    else claim?.deliveries.reject(exchanged.reason);
+    for (const one of settles) {
+      if (one.others.length > 0 && settled.status === 'rejected') this.refuse(one, settled.reason);
+      else if (one.acks.length > 0 && !acks.done && exchanged.status === 'rejected') this.refuse(one, exchanged.reason);
+      else this.answer(one, lost);
+    }
+  }
+
+  private refuse({ settlements, outcomes }: PendingSettle, error: unknown): void {
+    if (!isTaskQueueError(error) || !error.retryable) {
+      const now = performance.now();
+      for (const { delivery } of settlements) {
+        const receipt = delivery.receipt as Receipt;
+        if (this.holding.has(receipt.number)) this.refused.set(receipt, now);
+      }
+    }
+    outcomes.reject(error);
+  }
+
+  private async forsakeRefused(): Promise<void> {
+    const before = performance.now() - GIVEN_UP_AFTER_MS;
+    const receipts = [...this.refused].filter(([, refusedAt]) => refusedAt < before).map(([receipt]) => receipt);
+    if (receipts.length === 0) return;
+    await this.options.lease.forsake(receipts);
+    for (const receipt of receipts) this.drop(receipt);
+  }
+
+  private answer({ settlements, sent, outcomes }: SentSettle, lost: ReadonlySet<number>): void {
+    const answers = settlements.map(({ delivery }): SettleOutcome => {
+      const { number } = delivery.receipt as Receipt;
+      return sent.has(number) && !lost.has(number) ? 'settled' : 'lost';
+    });
+    for (const { delivery } of settlements) {
+      const receipt = delivery.receipt as Receipt;
+      if (sent.has(receipt.number)) this.drop(receipt);
+    }
+    outcomes.resolve(answers);
+  }
+
+  private async acknowledge(acks: Acks, lost: Set<number>): Promise<readonly Delivery[]> {
+    for (let start = 0; start < acks.receipts.length; start += LARGEST_ACK) {
+      const receipts = acks.receipts.slice(start, start + LARGEST_ACK);
+      const calls = this.exchangeKeys.map((group) =>
+        exchange(this.caller, group, { receipts, want: 0, suspects: 0, number: 0, lost }),
+      );
+      await Promise.all(calls);
+    }
+    acks.done = true;
+    return [];
+  }
+
+  private async claimNow(max: number, acks: Acks, lost: Set<number>): Promise<readonly Delivery[]> {
+    // Where a claim takes several calls, what is acknowledged does not wait for them; and a call takes no more than it can.
+    if (this.exchangeKeys.length > 1 || acks.receipts.length > LARGEST_ACK) await this.acknowledge(acks, lost);
+    if (this.refused.size > 0) await this.forsakeRefused();
+    for (let attempt = 1; ; attempt += 1) {
+      await this.options.lease.prepare();
+      const deliveries: Delivery[] = [];
+      let isKnown = true;
+      for (const group of this.exchangeKeys) {
+        const want = max - deliveries.length;
+        if (want === 0) break;
+        const receipts = acks.done ? [] : acks.receipts;
+        const request = { receipts, want, number: this.options.lease.numbers(want), lost };
+        try {
+          if ((await this.claimFrom(group, request, deliveries)) !== 0) isKnown = false;
+        } catch (error) {
+          if (deliveries.length === 0) throw error;
+          return deliveries;
+        }
+        if (this.exchangeKeys.length === 1) acks.done = true;
+      }
+      if (isKnown || deliveries.length > 0) return deliveries;
+      if (attempt === CLAIM_ATTEMPTS) throw unregistered();
+    }
+  }
+
+  private async claimFrom(
+    group: ExchangeGroup,
+    request: Omit<ExchangeRequest, 'suspects'>,
+    deliveries: Delivery[],
+  ): Promise<number> {
+    const { lease, onNextDue } = this.options;
+    const { want, number } = request;
+    try {
+      const [status, nextDueMs, , claimed] = await exchange(this.caller, group, {
+        ...request,
+        suspects: this.suspects > 0 ? 0 : 1,
+      });
+      if (status === 1) this.expired(group.queues);
+      if (status === 2) lease.lostAnswer(number, want);
+      const before = deliveries.length;
+      this.open(group.queues, claimed, number, deliveries);
+      if (deliveries.length - before < want && nextDueMs >= 0) onNextDue(nextDueMs);
+      return status;
+    } catch (error) {
+      // It may have leased something, of which nobody would ever hear.
+      if (!isNothingDone(error)) lease.lostAnswer(number, want);
+      throw error;
+    }
+  }
+
+  /** Our leases in some of these queues ran out. Where they did not, to register again changes nothing. */
+  private expired(queues: readonly QueueKeys[]): void {
+    for (const queue of queues) this.options.lease.forget(queue);
+    this.options.onGone();
+  }
+
+  private open(queues: readonly QueueKeys[], claimed: ExchangeReply[3], first: number, into: Delivery[]): void {
+    let number = first;
+    for (let at = 0; at < claimed.length; at += 3) {
+      const queue = queues[claimed[at] as number] as QueueKeys;
+      const list = claimed[at + 1] as number;
+      for (const text of claimed[at + 2] as string[]) {
+        into.push(this.hold(text, { queue, list, number }));
+        number += 1;
+      }
+    }
+  }
+
+  private hold(text: string, place: { queue: QueueKeys; list: number; number: number }): Delivery {
+    const { queue, list, number } = place;
+    const { message, acceptedAt, runs, losses, redelivered, id } = openEnvelope(text, queue.priorities);
+    const receipt: Receipt = {
+      queue,
+      field: `${list}.${number}`,
+      number,
+      // What has no id of its own is known by its lease, should it have to be buried.
+      id: id === '' ? `${this.options.lease.consumer}.${number}` : id,
+      isSuspect: losses > 0,
+    };
+    this.holding.set(number, receipt);
+    if (receipt.isSuspect) this.suspects += 1;
+    return {
+      message,
+      queue: queue.queue,
+      receipt,
+      run: runs + 1,
+      lostLeases: losses,
+      redelivered,
+      ...(acceptedAt === undefined ? {} : { enqueuedAt: acceptedAt }),
+    };
+  }
+
+  private async settleOthers(settlements: readonly PreparedSettlement[], lost: Set<number>): Promise<void> {
+    this.announceTargets(settlements);
+    const batches = settlementBatches(settlements, this.options.connection.isCluster);
+    await Promise.all(batches.map((batch) => this.settleBatch(batch, lost)));
+  }
+
+  /** Sent right before the settlements, which do not depend on it: at maxmemory it is refused, and they are not. */
+  private announceTargets(settlements: readonly PreparedSettlement[]): void {
+    const sent = settlements.flatMap(({ next, followUps }): readonly PlacedMessage[] =>
+      next === undefined ? followUps : [next, ...followUps],
+    );
+    const unknown = this.options.known.unknown(sent);
+    if (unknown.length > 0) this.options.known.ensure(unknown).catch(() => undefined);
+  }
+
+  private async settleBatch(batch: readonly PreparedSettlement[], lost: Set<number>): Promise<void> {
+    const { connection, keys, lease, publisher } = this.options;
+    const [first] = batch;
+    if (connection.isCluster && first !== undefined) {
+      if (first.results.length + first.followUps.length > 0) throw notOneStep();
+      if (first.next !== undefined && first.next.queue !== first.receipt.queue) {
+        if (!(await this.moveAcross(first, publisher))) lost.add(first.receipt.number);
+        return;
+      }
+    }
+    const call = settleArguments(batch, { keys, consumer: lease.consumer });
+    const outcomes = (await connection.run('settle', call.keys, call.args)) as number[];
+    batch.forEach(({ receipt }, index) => {
+      if (outcomes[index] !== 1) lost.add(receipt.number);
+    });
+  }
+
+  /** To a queue in another slot: sent there first, then acknowledged here, so a crash in between repeats and never loses. */
+  private async moveAcross({ receipt, next }: PreparedSettlement, publisher: RedisPublisher): Promise<boolean> {
+    const { connection, lease } = this.options;
+    const held = await connection.command('hexists', receipt.queue.leased(lease.consumer), receipt.field);
+    if (held !== 1 || next === undefined) return false;
+    const [outcome] = await publisher.send([next]);
+    if (outcome !== undefined && 'error' in outcome) throw outcome.error;
+    const lost = new Set<number>();
+    await this.acknowledge({ receipts: [receipt], done: false }, lost);
+    return lost.size === 0;
+  }
+}
+
+/** Plain acknowledgements of one call. */
+interface Acks {
+  readonly receipts: readonly Receipt[];
+  /** The server has answered for them. */
+  done: boolean;
+}
+
+function unregistered(): BrokerError {
+  return new BrokerError({
+    code: 'BROKER_UNAVAILABLE',
+    message: 'Redis forgets this consumer as soon as it is registered.',
+    remedy: 'It is tried again; if it goes on, the lease is shorter than a call to the server takes.',
+    retryable: true,
+    fields: { sent: false },
+  });
+}
+
+function notOneStep(): BrokerError {
+  return new BrokerError({
+    code: 'CAPABILITY_UNSUPPORTED',
+    message: 'In a Redis cluster a settlement cannot carry results or follow-up messages.',
+    remedy: 'Write them before the settlement; capabilities.atomicCompletion is false.',
+  });
+}
