@@ -1,0 +1,108 @@
+import { UsageError } from '@taskqueue/core';
+import type { AmqpQueueType } from './amqp-options.js';
+
+/**
+ * Delayed delivery in the broker, by the levels that Celery and Kombu use. The delay in whole seconds is written as 28
+ * bits into the routing key. Level L looks at bit L: is it 1, the message waits 2^L seconds in the queue of the level and
+ * is dead-lettered to the next lower level; is it 0, it goes there at once.
+ *
+ * ```text
+ *   publish: exchange celery_delayed_27, key b27.b26. … .b0.<queue>
+ *
+ *   exchange level L ──(bit L is 1)──► queue level L, TTL 2^L s ──expired──┐
+ *          └───────────(bit L is 0)────────────────────────────────────────┴──► exchange level L − 1
+ *   exchange level 0 ─ likewise ─► celery_delayed_delivery ──28 words and <queue>──► taskqueue.delayed ──the same──► <queue>
+ *                                                                                         │
+ *                 taskqueue.dead.<queue> ◄──the same── taskqueue.delayed.homeless ◄───────┘ the queue was deleted
+ * ```
+ *
+ * Messages of one level all wait equally long, so none holds up another. Kombu binds a queue to the delivery exchange with
+ * `#.<queue>`, by which the queue `mail` also gets what is for `urgent.mail`; ours counts the 28 words instead. Both
+ * bindings of one queue go together: a message is routed to a queue once.
+ *
+ * The last exchange but one is ours because a quorum level keeps what cannot be delivered, tries it again every three
+ * minutes, and tries no more than 32 messages at once: those of a deleted queue would hold up everybody's. What is bound
+ * from exchange to exchange outlives the queue, and the alternate exchange takes what has no queue any more: it
+ * becomes a dead letter, which can be looked at and redriven. Where the queue of the dead was deleted as well it is
+ * dropped, by a queue that keeps nothing.
+ */
+export const LEVELS = 28;
+export const FIRST_EXCHANGE = `celery_delayed_${LEVELS - 1}`;
+export const DELIVERY_EXCHANGE = 'celery_delayed_delivery';
+/** From which queues get what was delayed for them. */
+export const HOME_EXCHANGE = 'taskqueue.delayed';
+/** Where that goes whose queue is gone; also a queue, for which the length 0 is the most. */
+export const HOMELESS = 'taskqueue.delayed.homeless';
+
+export interface AmqpLevels {
+  /** Topic exchanges. */
+  readonly exchanges: readonly string[];
+  readonly queues: readonly { readonly name: string; readonly arguments: Readonly<Record<string, unknown>> }[];
+  readonly bindings: readonly {
+    readonly kind: 'queue' | 'exchange';
+    readonly from: string;
+    readonly to: string;
+    readonly pattern: string;
+  }[];
+}
+
+/** All that has to be declared, in order. */
+export function levels(type: AmqpQueueType): AmqpLevels {
+  const numbers = Array.from({ length: LEVELS }, (_, index) => LEVELS - 1 - index);
+  return {
+    exchanges: [...numbers.map(levelName), DELIVERY_EXCHANGE],
+    queues: numbers.map((level) => ({
+      name: levelName(level),
+      arguments: {
+        'x-queue-type': type,
+        'x-overflow': 'reject-publish',
+        'x-message-ttl': 2 ** level * 1_000,
+        'x-dead-letter-exchange': below(level),
+        ...(type === 'quorum' ? { 'x-dead-letter-strategy': 'at-least-once' } : {}),
+      },
+    })),
+    bindings: numbers.flatMap((level) => {
+      const stars = '*.'.repeat(LEVELS - 1 - level);
+      const from = levelName(level);
+      return [
+        { kind: 'queue' as const, from, to: from, pattern: `${stars}1.#` },
+        { kind: 'exchange' as const, from, to: below(level), pattern: `${stars}0.#` },
+      ];
+    }),
+  };
+}
+
+/** Of what is published to the first exchange. */
+export function delayedKey(seconds: number, queue: string): string {
+  return `${seconds.toString(2).padStart(LEVELS, '0').split('').join('.')}.${queue}`;
+}
+
+/** By which what was delayed for a queue is bound on its last steps. */
+export function delayedPattern(queue: string): string {
+  return `${'*.'.repeat(LEVELS)}${queue}`;
+}
+
+/**
+ * Whole seconds to wait, rounded up: never early, less than a second late. 0 for what is due. Throws UsageError for more
+ * than the levels can express, eight and a half years.
+ */
+export function delaySeconds(due: { readonly eta?: number; readonly delayMs?: number }, now: number): number {
+  const ms = due.delayMs ?? (due.eta === undefined ? 0 : due.eta - now);
+  if (!(ms > 0)) return 0;
+  const seconds = Math.ceil(ms / 1_000);
+  if (seconds < 2 ** LEVELS) return seconds;
+  const field = due.delayMs === undefined ? 'eta' : 'delayMs';
+  throw new UsageError({
+    code: 'PUBLISH_FAILED',
+    message: `The message cannot be sent: ${field} is ${due.delayMs ?? due.eta}, more than ${2 ** LEVELS - 1} seconds ahead.`,
+    fields: { field, value: due.delayMs ?? due.eta },
+  });
+}
+
+function levelName(level: number): string {
+  return `celery_delayed_${level}`;
+}
+
+function below(level: number): string {
+  return level === 0 ? DELIVERY_EXCHANGE : levelName(level - 1);
+}

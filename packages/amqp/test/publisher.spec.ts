@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { connect } from 'amqplib';
+import { silentLogger } from '@taskqueue/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { amqpDriver } from '../src/index.js';
+import { amqpUrl } from './broker-url.js';
+import type { OpenedDriver } from './open-driver.js';
+import { ack, idOf, openDriver, take } from './open-driver.js';
+import { outgoing } from '../../../test/support/outgoing.js';
+
+const newQueue = (): string => `p-${randomUUID().slice(0, 13)}`;
+
+describe.skipIf(amqpUrl === undefined)('publishing', () => {
+  let opened: OpenedDriver;
+  let admin: Awaited<ReturnType<typeof connect>>;
+  beforeAll(async () => {
+    opened = await openDriver({ url: amqpUrl as string });
+    admin = await connect(amqpUrl as string);
+  });
+  afterAll(async () => {
+    await admin.close();
+    await opened.dispose();
+  });
+
+  it('declares a queue as Celery does: durable, classic, bound to a direct exchange of its name', async () => {
+    const queue = newQueue();
+    await opened.broker.publish([outgoing(queue)]);
+    const channel = await admin.createChannel();
+    // Another declaration of either would close the channel.
+    await channel.assertExchange(queue, 'direct', { durable: true });
+    await expect(channel.assertQueue(queue, { durable: true })).resolves.toMatchObject({ messageCount: 1 });
+    channel.publish(queue, queue, Buffer.from('through the exchange'));
+    await channel.close();
+    await expect.poll(async () => (await admin.createChannel()).checkQueue(queue)).toMatchObject({ messageCount: 2 });
+  });
+
+  it('declares a queue anew that was deleted, when a message comes back from it', async () => {
+    const queue = newQueue();
+    const { broker } = opened;
+    await broker.publish([outgoing(queue)]);
+    await (await admin.createChannel()).deleteQueue(queue);
+    const again = outgoing(queue);
+    const [outcome, other] = await broker.publish([again, outgoing(queue)]);
+    expect([outcome?.status, other?.status]).toEqual(['accepted', 'accepted']);
+    const consumer = await opened.consume([queue]);
+    const deliveries = await take(consumer, 2);
+    expect(deliveries.map(idOf)).toContain(again.id);
+    await consumer.settle(deliveries.map(ack));
+  });
+
+  it('refuses a queue that exists with other arguments, showing both, and goes on with others', async () => {
+    const [queue, other] = [newQueue(), newQueue()];
+    const channel = await admin.createChannel();
+    await channel.assertQueue(queue, { durable: true, arguments: { 'x-max-priority': 5 } });
+    const consumer = await opened.consume([other]);
+    const waiting = take(consumer, 1);
+    await expect(opened.broker.declare([{ name: queue }])).rejects.toMatchObject({
+      code: 'QUEUE_MISMATCH',
+      fields: { queue, argument: 'x-max-priority', existing: expect.stringContaining('5') as string, declared: 'none' },
+    });
+    const [refused, accepted] = await opened.broker.publish([outgoing(queue), outgoing(other)]);
+    expect(refused).toMatchObject({ status: 'refused', error: { code: 'QUEUE_MISMATCH' } });
+    expect(accepted?.status).toBe('accepted');
+    await consumer.settle((await waiting).map(ack));
+    await channel.deleteQueue(queue);
+  });
+
+  it('says what priorities a queue has', async () => {
+    const queue = newQueue();
+    const urgent = await openDriver({ url: amqpUrl as string, maxPriority: 9 });
+    expect([opened.broker.capabilities.priorities, urgent.broker.capabilities.priorities]).toEqual([0, 10]);
+    await urgent.broker.declare([{ name: queue }]);
+    const channel = await admin.createChannel();
+    await channel.assertQueue(queue, { durable: true, arguments: { 'x-max-priority': 9 } });
+    await channel.close();
+    await urgent.dispose();
+  });
+
+  it.each([
+    ['a large body', { body: Buffer.alloc(2_000) }, 'MESSAGE_TOO_LARGE'],
+    ['headers over 64 KiB', { headers: { text: 'x'.repeat(70_000) } }, 'MESSAGE_TOO_LARGE'],
+    ['headers that no table can hold', { headers: { big: 1n } }, 'PUBLISH_FAILED'],
+  ])('refuses %s alone', async (_name, part, code) => {
+    const queue = newQueue();
+    const small = await openDriver({ url: amqpUrl as string, maxMessageBytes: 1_024 });
+    const bad = outgoing(queue);
+    const outcomes = await small.broker.publish([
+      outgoing(queue),
+      { ...bad, message: { ...bad.message, ...part } },
+      outgoing(queue),
+    ]);
+    expect(outcomes.map((one) => one.status)).toEqual(['accepted', 'refused', 'accepted']);
+    expect(outcomes[1]).toMatchObject({ error: { code } });
+    await small.dispose();
+  });
+
+  it('cannot be part of a transaction', async () => {
+    await expect(opened.broker.publish([outgoing(newQueue())], { transaction: {} })).rejects.toMatchObject({
+      code: 'CAPABILITY_UNSUPPORTED',
+    });
+  });
+
+  it('names neither user nor password where it says what is wrong', async () => {
+    const url = new URL(amqpUrl as string);
+    url.username = 'somebody';
+    url.password = 'secret-word';
+    const driver = amqpDriver({ url: url.href });
+    expect(driver.describe()).not.toMatch(/secret-word|somebody/);
+    const error: unknown = await driver.connect({ logger: silentLogger }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'BROKER_UNAVAILABLE' });
+    expect(JSON.stringify(error) + String(error)).not.toContain('secret-word');
+  });
+});
