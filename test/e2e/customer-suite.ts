@@ -77,13 +77,20 @@ export function customerSuite(storefront: () => Storefront): void {
       ]);
     });
 
-    it('refuses what is no image without trying again', async () => {
-      const { body } = await storefront().upload('file', Buffer.from('no image'));
+    it('refuses an image that is cut off without trying again', async () => {
+      const image = await sharp({
+        create: { width: 300, height: 300, channels: 3, background: '#000', noise: { type: 'gaussian' } },
+      })
+        .jpeg()
+        .toBuffer();
+      // Its header can be read, and that is all that the request waits for.
+      const { status, body } = await storefront().upload('file', image.subarray(0, image.length / 2));
+      expect(status).toBe(202);
       const task = await storefront().task(body.taskId, ['REJECTED']);
       expect(task).toMatchObject({
         attempts: 1,
         result: null,
-        error: { message: expect.stringContaining('unsupported image format') as string },
+        error: { message: expect.stringContaining('premature end') as string },
       });
     });
 
@@ -115,11 +122,29 @@ export function customerSuite(storefront: () => Storefront): void {
 
     it.each([
       ['/playground/hello', {}, 'message'],
+      ['/playground/hello', { message: ' ' }, 'message'],
+      ['/playground/hello', { message: 'a\0b' }, 'message'],
+      ['/playground/hello', { message: 'x'.repeat(1_001) }, 'message'],
       ['/feedback', { email: 'nobody', message: 'x' }, 'email'],
+      ['/feedback', { email: '', message: 'x' }, 'email'],
+      ['/feedback', { email: 'a@b', message: 'x' }, 'email'],
+      // One that a validator of requests takes, and the task does not: still the request's field is named.
+      ['/feedback', { email: 'ä@example.org', message: 'x' }, 'email'],
       ['/feedback', { email: 'a@b.example' }, 'message'],
+      ['/feedback', { email: 'a@b.example', message: '' }, 'message'],
       ['/mail/welcome', { userId: 'one' }, 'userId'],
+      ['/mail/welcome', { userId: 0 }, 'userId'],
+      ['/mail/welcome', { userId: 2_147_483_648 }, 'userId'],
+      ['/mail/welcome', { userId: 1e300 }, 'userId'],
+      ['/mail/welcome', { userId: 999_999 }, 'userId'],
       ['/mail/welcome', { userId: 1, countdown: -1 }, 'countdown'],
+      ['/mail/welcome', { userId: 1, countdown: 1e12 }, 'countdown'],
+      ['/mail/welcome', { userId: 1, countdown: '5' }, 'countdown'],
       ['/reports/sales', { from: 'yesterday', to: '2026-01-01' }, 'from'],
+      ['/reports/sales', { from: '2026-02-30', to: '2026-12-31' }, 'from'],
+      ['/reports/sales', { from: '2026', to: '2027-01-01' }, 'from'],
+      ['/reports/sales', { from: '2026-01-01', to: '2026-W50' }, 'to'],
+      ['/reports/sales', { from: '2026-02-01', to: '2026-01-31' }, 'to'],
       ['/reports/sales', { from: '2026-01-01', to: '2026-01-02', until: 1 }, 'until'],
       ['/feedback', '{', 'body'],
     ])('POST %s %j is refused and names %s', async (path, body, field) => {
@@ -129,11 +154,26 @@ export function customerSuite(storefront: () => Storefront): void {
       expect(answer.body).toMatchObject({ statusCode: 400, field, errors });
     });
 
-    it('refuses an upload under another name', async () => {
-      expect(await storefront().upload('picture', Buffer.from('x'))).toMatchObject({
-        status: 400,
-        body: { field: 'picture' },
-      });
+    it.each([
+      ['under another name', 'picture', Buffer.from('x'), 'picture'],
+      ['that is empty', 'file', Buffer.alloc(0), 'file'],
+      ['that is no image', 'file', Buffer.from('no image'), 'file'],
+      [
+        'that is a program',
+        'file',
+        Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+        'file',
+      ],
+    ])('refuses an upload %s', async (_what, name, content, field) => {
+      expect(await storefront().upload(name, content)).toMatchObject({ status: 400, body: { field } });
+    });
+
+    it('refuses an upload without a file, and one that would fill the memory', async () => {
+      expect(await post('/images', {})).toMatchObject({ status: 400, body: { field: 'file' } });
+      const huge = await sharp({ create: { width: 10_000, height: 6_000, channels: 3, background: '#fff' } })
+        .png()
+        .toBuffer();
+      expect(await storefront().upload('file', huge)).toMatchObject({ status: 400, body: { field: 'file' } });
     });
   });
 
@@ -178,7 +218,17 @@ export function customerSuite(storefront: () => Storefront): void {
       expect(listed.slice(0, 5)).toEqual(ids.toReversed());
     });
 
-    it.each(['state=DONE', 'limit=0', 'limit=9999', 'colour=red', 'cursor=nonsense'])('refuses ?%s', async (query) => {
+    it.each([
+      'state=DONE',
+      'name=',
+      'limit=',
+      'limit=0',
+      'limit=1.5',
+      'limit=9999',
+      'colour=red',
+      'cursor=',
+      'cursor=nonsense',
+    ])('refuses ?%s', async (query) => {
       const answer = await get(`/tasks?${query}`);
       expect(answer).toMatchObject({ status: 400, body: { field: query.split('=')[0] } });
     });
@@ -186,6 +236,7 @@ export function customerSuite(storefront: () => Storefront): void {
     it('does not know other ids', async () => {
       expect((await get('/tasks/%00')).status).toBe(404);
       expect((await get('/tasks/nothing')).status).toBe(404);
+      expect(await get('/tasks/%ff')).toMatchObject({ status: 400, body: { field: 'url' } });
       expect((await storefront().call('DELETE', '/tasks/nothing')).status).toBe(404);
     });
   });

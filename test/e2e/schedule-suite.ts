@@ -141,10 +141,18 @@ export function scheduleSuite(storefront: () => Storefront): void {
         { ...heartbeat, name: 'bad', solar: { event: 'sunset', latitude: 91, longitude: 0 } },
         'solar.latitude',
       ],
+      [
+        'a day that never comes',
+        { ...heartbeat, name: 'bad', crontab: { dayOfMonth: '31', monthOfYear: '2' } },
+        'crontab.dayOfMonth',
+      ],
       ['an unknown schedule', { ...heartbeat, name: 'bad', crontabId: 987_654 }, 'crontabId'],
+      ['a schedule that no row can have', { ...heartbeat, name: 'bad', crontabId: 1e300 }, 'crontabId'],
       ['an unknown task', { ...sales, task: 'reports.purchases' }, 'task'],
       ['no task', { name: 'bad', interval }, 'task'],
       ['no name', { ...heartbeat, interval }, 'name'],
+      ['a blank name', { ...heartbeat, name: ' ', interval }, 'name'],
+      ['half a character', { ...heartbeat, name: '\ud800', interval }, 'name'],
       ['a name that is too long', { ...heartbeat, name: 'x'.repeat(201), interval }, 'name'],
       ['no arguments', sales, 'args[0]'],
       ['an argument without a field', { ...sales, args: [{ from: '2026-01-01' }] }, 'args[0].to'],
@@ -154,6 +162,10 @@ export function scheduleSuite(storefront: () => Storefront): void {
         { ...sales, kwargs: { period: { ...period, from: 1 } } },
         'kwargs.period.from',
       ],
+      ['too many arguments', { ...sales, args: [period, 1] }, 'args'],
+      ['an argument where there is none', { ...heartbeat, name: 'bad', interval, args: [1] }, 'args'],
+      ['a period that ends before it begins', { ...sales, args: [{ from: period.to, to: period.from }] }, 'args[0].to'],
+      ['a keyword argument where there is none', { ...heartbeat, name: 'bad', interval, kwargs: { a: 1 } }, 'kwargs.a'],
       ['an unknown keyword argument', { ...sales, args: [period], kwargs: { colour: 'red' } }, 'kwargs.colour'],
       ['arguments that are no list', { ...sales, args: period }, 'args'],
       ['a queue that cannot be', { ...sales, args: [period], queue: 'a queue' }, 'queue'],
@@ -163,6 +175,7 @@ export function scheduleSuite(storefront: () => Storefront): void {
         { ...sales, args: [period], expires: '2030-01-01T00:00:00Z', expireSeconds: 5 },
         'expireSeconds',
       ],
+      ['an expiry of nothing', { ...sales, args: [period], expireSeconds: 1e-9 }, 'expireSeconds'],
       ['an unknown field', { ...sales, args: [period], colour: 'red' }, 'colour'],
       ['null for a switch', { ...sales, args: [period], enabled: null }, 'enabled'],
     ])('refuses %s', async (_what, body, field) => {
@@ -184,12 +197,20 @@ export function scheduleSuite(storefront: () => Storefront): void {
         [{ crontab: { hour: '24' } }, 'crontab.hour'],
         [{ task: 'nothing' }, 'task'],
         [{ args: [] }, 'args[0]'],
+        [{ args: [period, period] }, 'args'],
+        [{ kwargs: { colour: 'red' } }, 'kwargs.colour'],
         [{ name: null }, 'name'],
       ] as const;
       for (const [patch, field] of patches) {
         expect(await admin('PATCH', `periodic-tasks/${id}`, patch)).toMatchObject({ status: 400, body: { field } });
       }
       expect((await admin('GET', `periodic-tasks/${id}`)).body).toEqual({ id, ...task });
+    });
+
+    it('refuses what is nested without end', async () => {
+      const nested = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+      const body = `{"name":"bad","task":"playground.heartbeat","interval":{"every":1,"period":"hours"},"headers":{"x":${nested}}}`;
+      expect(await admin('POST', 'periodic-tasks', body)).toMatchObject({ status: 400, body: { field: 'headers' } });
     });
 
     it('refuses a name that is taken', async () => {
@@ -208,7 +229,13 @@ export function scheduleSuite(storefront: () => Storefront): void {
       expect(statuses.toSorted((a, b) => a - b)).toEqual([201, ...Array.from({ length: 7 }, () => 409)]);
     });
 
-    it.each(['4711', '0', 'x', '99999999999999999999'])('does not know %s', async (id) => {
+    it('makes one schedule for many who want the same at once', async () => {
+      const create = () => admin('POST', 'crontab-schedules', { minute: '7', hour: '3', dayOfMonth: '13' });
+      const statuses = (await Promise.all(Array.from({ length: 8 }, create))).map((answer) => answer.status);
+      expect(statuses.toSorted((a, b) => a - b)).toEqual([201, ...Array.from({ length: 7 }, () => 409)]);
+    });
+
+    it.each(['4711', '0', 'x', '1e0', '%201', '99999999999999999999'])('does not know %s', async (id) => {
       expect((await admin('GET', `periodic-tasks/${id}`)).status).toBe(404);
       expect((await admin('PATCH', `periodic-tasks/${id}`, { enabled: true })).status).toBe(404);
       expect((await admin('DELETE', `periodic-tasks/${id}`)).status).toBe(404);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '@taskqueue/core/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { DATABASES } from '../support/databases.js';
+import { DATABASES, isThere } from '../support/databases.js';
 import { customerSuite } from './customer-suite.js';
 import { operatorSuite } from './operator-suite.js';
 import { scheduleSuite } from './schedule-suite.js';
@@ -20,7 +20,9 @@ import {
 // One file, and so one after the other: all of it runs what is built into one folder, and `npm start` builds it anew.
 beforeAll(buildStorefront, 180_000);
 
-describe.each(DATABASES)('the storefront on %s', (kind) => {
+for (const kind of DATABASES) describe.skipIf(!isThere(kind))(`the storefront on ${kind}`, () => storefrontSuite(kind));
+
+function storefrontSuite(kind: (typeof DATABASES)[number]): void {
   let storefront: Storefront;
   const { get, accepted } = clientOf(() => storefront);
 
@@ -54,7 +56,7 @@ describe.each(DATABASES)('the storefront on %s', (kind) => {
     api.child.kill('SIGTERM');
     expect(await api.ended).toEqual({ code: 0, signal: null });
   });
-});
+}
 
 /** It builds first. */
 const START_MS = 120_000;

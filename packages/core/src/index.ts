@@ -4,11 +4,14 @@ export type { Clock, ClockTimer } from './ambient/clock.js';
 export { silentLogger } from './ambient/logger.js';
 export type { Logger } from './ambient/logger.js';
 export { newTaskId, occurrenceTaskId } from './ambient/ids.js';
-// For drivers: waiting without polling
+// For drivers: waiting without polling, sending in few calls
+export { Coalescer } from './async/coalescer.js';
+export type { CoalescerOptions } from './async/coalescer.js';
 export { deferred } from './async/deferred.js';
 export type { Deferred } from './async/deferred.js';
 export { repeat } from './async/repeat.js';
 export type { Repeat, RepeatOptions } from './async/repeat.js';
+export { unlessAborted } from './async/unless-aborted.js';
 export { WakeUp } from './async/wake-up.js';
 // Errors
 export { ERROR_CODES } from './errors/error-codes.js';
@@ -24,21 +27,30 @@ export {
   TaskQueueError,
   UsageError,
 } from './errors/errors.js';
+export { consumerClosed } from './errors/consumer-closed.js';
 export type { ConfigurationProblem, FailureRecord, TaskQueueErrorInit } from './errors/errors.js';
 // Settings
 export { checkQueueName } from './config/queue-name.js';
+export { parseByteSize } from './config/byte-size.js';
+export type { ByteSize } from './config/byte-size.js';
 export { parseDuration, toMilliseconds } from './config/duration.js';
 export type { Duration } from './config/duration.js';
 export { redactUrl } from './config/connection-url.js';
 export { environmentName, settingPaths, settingsFromEnvironment } from './config/environment.js';
 export { DEFAULT_SETTINGS } from './config/settings.js';
-export type { BeatSettings, TaskQueueSettings, TaskQueueSettingsInit, WorkerSettings } from './config/settings.js';
+export type {
+  BeatSettings,
+  PoolName,
+  TaskQueueSettings,
+  TaskQueueSettingsInit,
+  WorkerSettings,
+} from './config/settings.js';
 export { validateSettings } from './config/validate-settings.js';
 // Tasks
 export { bindArguments } from './task/bind-arguments.js';
 export type { CallArguments } from './task/bind-arguments.js';
 export { defineTask } from './task/task-definition.js';
-export type { SchemaAdapter, TaskDefinition } from './task/task-definition.js';
+export type { SchemaAdapter, TaskDefinition, TaskSurroundings } from './task/task-definition.js';
 export { plainHandler, TaskRegistry } from './task/task-registry.js';
 export type { RegisteredTask, TaskHandler, TaskInvocation } from './task/task-registry.js';
 export type { TaskOptions, TaskSchema } from './task/task-options.js';
@@ -52,16 +64,25 @@ export type { StateStamp, TaskState } from './task/task-state.js';
 export { revokedRecord } from './task/revoked-record.js';
 export type { RevokedReason } from './task/revoked-record.js';
 // Messages
-export type { EncodedMessage, MessageProperties } from './message/encoded-message.js';
+export type { EncodedMessage, MessageBody, MessageProperties } from './message/encoded-message.js';
+export { bodyBytes, bodySize } from './message/encoded-message.js';
 export type { TaskMessage, WireSignature } from './message/task-message.js';
 export type { CeleryDialect } from './message/celery-protocol.js';
+export { celeryException, failureFromCelery } from './message/celery-exception.js';
+export type { CeleryException } from './message/celery-exception.js';
+export { celeryResult, readResult, resultWrite } from './message/celery-result.js';
+export type { ResultWrite } from './message/celery-result.js';
 export { decodeValue, encodeValue } from './message/encoded-value.js';
 export { jsonSerializer } from './message/json-serializer.js';
+export { msgpackSerializer, yamlSerializer } from './message/foreign-serializers.js';
+export type { MsgpackCodec, YamlCodec } from './message/foreign-serializers.js';
 export { SerializerRegistry } from './message/serializer.js';
 export type { Serializer } from './message/serializer.js';
 export { serializerFrom, serializersFrom } from './message/wire-format.js';
 export { pythonRepr } from './message/python-repr.js';
 // Ports
+export type { Arrival, ArrivalAnswer, Barrier, BarrierStore } from './ports/barrier-store.js';
+export type { ChordAnswer, ChordMember, ChordOpening, ChordStore } from './ports/chord-store.js';
 export type {
   Broker,
   BrokerCapabilities,
@@ -75,12 +96,31 @@ export type {
   RecoverReport,
   Subscription,
 } from './ports/broker.js';
+export { hears } from './ports/channel.js';
+export type { Channel, Publication } from './ports/channel.js';
+export { ChannelListeners } from './ports/channel-listeners.js';
 export type { Delivery, ExtendOutcome, SettlementEffects, SettleOutcome, Settlement } from './ports/delivery.js';
 export type { Driver, DriverContext } from './ports/driver.js';
-export type { DeadLetter, MessageStatus, QueuedMessage, QueueFacts, QueueInspector } from './ports/queue-inspector.js';
+export type { LockAnswer, LockHolder, LockPermit, LockRenewal, LockRequest, LockStore } from './ports/lock-store.js';
+export type { ChannelListener, ChannelSubscription, PubSub } from './ports/pub-sub.js';
+export type {
+  DeadLetter,
+  MessageStatus,
+  QueuedMessage,
+  QueueFact,
+  QueueFacts,
+  QueueInspector,
+} from './ports/queue-inspector.js';
 export type { EncodedValue, ResultBackend, ResultPage, ResultQuery, ResultRecord } from './ports/result-backend.js';
-export type { Revocation, RevocationStore } from './ports/revocations.js';
-export type { ScheduleStep, ScheduleStore, ScheduleStoreCapabilities, StoredEntry } from './ports/schedule-store.js';
+export type { Revocation, RevocationRequest, RevocationStore } from './ports/revocations.js';
+export type {
+  OccurrenceClaim,
+  ScheduleStep,
+  ScheduleStore,
+  ScheduleStoreCapabilities,
+  StoredEntry,
+} from './ports/schedule-store.js';
+export { checkListLimit, unknownCursor } from './ports/list-query.js';
 export { composeStores } from './ports/stores.js';
 export type { DriverChoice, Stores } from './ports/stores.js';
 export { memoryDriver } from './memory/memory-driver.js';
@@ -117,7 +157,19 @@ export type { SendRequest, TaskSenderOptions } from './client/task-sender.js';
 export { Worker } from './worker/worker.js';
 export type { WorkerOptions, WorkerState, WorkerStatus } from './worker/worker.js';
 export type { TaskFacts, WorkerEvent, WorkerListener } from './worker/worker-events.js';
+export type { Execution, ExecutionControl, ExecutionPool } from './ports/execution-pool.js';
+export type { Outcome } from './task/task-outcome.js';
+export type { Judgement } from './task/judgement.js';
+export type { ChildProgram } from './pools/child.js';
+export { takeChildPort } from './pools/child-port.js';
+export type { ChildPort } from './pools/child-port.js';
+export { makePool } from './pools/make-pool.js';
+export type { PoolInit } from './pools/make-pool.js';
+export { bootProblem, PoolHost } from './pools/pool-host.js';
+export type { PoolHostOptions } from './pools/pool-host.js';
 export { LocalRunner } from './pools/local-runner.js';
 export type { LocalRunnerOptions } from './pools/local-runner.js';
 export { Beat } from './beat/beat.js';
 export type { BeatOptions, BeatStatus } from './beat/beat.js';
+export { ControlBus } from './control/control-bus.js';
+export type { CallOptions, CommandTarget, ControlBusOptions } from './control/control-bus.js';

@@ -8,13 +8,22 @@ const PACKAGES: Readonly<Record<string, string>> = {
   postgresql: '@taskqueue/typeorm',
   redis: '@taskqueue/redis',
   rediss: '@taskqueue/redis',
+  'redis+socket': '@taskqueue/redis',
+  'redis+sentinel': '@taskqueue/redis',
+  'rediss+sentinel': '@taskqueue/redis',
+  'redis+cluster': '@taskqueue/redis',
+  'rediss+cluster': '@taskqueue/redis',
   amqp: '@taskqueue/amqp',
   amqps: '@taskqueue/amqp',
+  pyamqp: '@taskqueue/amqp',
   sqs: '@taskqueue/sqs',
 };
 
 /** The queue of an application that configures nothing. */
 export const EMBEDDED_URL = 'sqlite:./data/taskqueue.sqlite';
+
+/** Celery's name for results that the broker sends to their callers: no place of its own, hence no driver. */
+export const RPC_URL = 'rpc://';
 
 /** Makes the driver for a URL. Throws a ConfigurationError for an unknown scheme or a package that is not installed. */
 export async function driverFromUrl(url: string, path: string): Promise<Driver> {

@@ -16,6 +16,7 @@ export { runWorker } from './lifecycle/run-worker.js';
 export type { RunWorkerOptions } from './lifecycle/run-worker.js';
 export { runBeat } from './lifecycle/run-beat.js';
 export {
+  ControlBus,
   Ignore,
   isTaskQueueError,
   isTerminal,
@@ -32,6 +33,8 @@ export {
 } from '@taskqueue/core';
 export type {
   ApplyOptions,
+  CallOptions,
+  CommandTarget,
   Driver,
   Duration,
   ErrorCode,

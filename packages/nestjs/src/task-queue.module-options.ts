@@ -20,7 +20,7 @@ export interface TaskQueueModuleOptions extends TaskQueueSettingsInit {
   readonly driver?: DriverOrUrl;
   /** Carries messages. Default `TASKQUEUE_BROKER_URL`, then `driver`. */
   readonly broker?: DriverOrUrl;
-  /** Keeps results; `false` keeps none. Default `TASKQUEUE_RESULTS_URL`, then `driver`, then the broker's. */
+  /** Keeps results; `rpc://`: the broker sends them to their callers; `false` keeps none. Default `TASKQUEUE_RESULTS_URL`, then `driver`, then the broker's. */
   readonly results?: DriverOrUrl | false;
   /** Keeps schedules. Default `TASKQUEUE_SCHEDULES_URL`, then `driver`, then whichever can. */
   readonly schedules?: DriverOrUrl;

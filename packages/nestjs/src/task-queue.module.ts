@@ -1,7 +1,7 @@
 import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import type { ConfigurableModuleAsyncOptions, DynamicModule } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
-import { TaskClient } from '@taskqueue/core';
+import { ControlBus, TaskClient } from '@taskqueue/core';
 import { TaskExplorer } from './discovery/task.explorer.js';
 import { TaskQueueHealth } from './health/task-queue.health.js';
 import { TaskQueueLifecycle } from './lifecycle/task-queue.lifecycle.js';
@@ -51,8 +51,13 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<TaskQueueModul
       useFactory: (options: TaskQueueModuleOptions) => TaskQueueRuntime.create(options),
     },
     { provide: TaskClient, inject: [TaskQueueRuntime], useFactory: (runtime: TaskQueueRuntime) => runtime.client },
+    {
+      provide: ControlBus,
+      inject: [TaskQueueRuntime],
+      useFactory: (runtime: TaskQueueRuntime) => runtime.createControlBus(),
+    },
   ],
-  exports: [TaskClient, TaskQueueRuntime, TaskQueueHealth],
+  exports: [TaskClient, ControlBus, TaskQueueRuntime, TaskQueueHealth],
 })
 export class TaskQueueModule extends ConfigurableModuleClass {
   static override forRoot(options: TaskQueueModuleOptions & TaskQueueModuleExtras = {}): DynamicModule {

@@ -1,22 +1,28 @@
 import { Logger as NestLogger } from '@nestjs/common';
 import type {
+  ChildPort,
   Clock,
   ConfigurationProblem,
   Driver,
+  DriverChoice,
   Logger,
   OutgoingMessage,
   ScheduleEntry,
   Stores,
   TaskQueueSettings,
   TaskQueueSettingsInit,
+  WorkerOptions,
   WorkerSettings,
 } from '@taskqueue/core';
 import {
   Beat,
   composeStores,
   ConfigurationError,
+  ControlBus,
   declareEntry,
+  isTaskQueueError,
   LocalRunner,
+  PoolHost,
   settingsFromEnvironment,
   systemClock,
   TaskClient,
@@ -26,12 +32,13 @@ import {
 } from '@taskqueue/core';
 import { TaskClassReader } from './discovery/class-reader.js';
 import type { TaskExplorer } from './discovery/task.explorer.js';
-import { driverFromUrl, EMBEDDED_URL } from './driver-loader.js';
+import { driverFromUrl, EMBEDDED_URL, RPC_URL } from './driver-loader.js';
 import { dtoSchema } from './execution/dto-schema.js';
 import type { DriverOrUrl, TaskQueueModuleOptions } from './task-queue.module-options.js';
 import { moduleProblems, settingsOf } from './task-queue.module-options.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
+type WorkerHooks = Pick<WorkerOptions, 'children' | 'onShutdown' | 'onFailed'>;
 
 /**
  * One task queue of one application: settings, drivers, registry, client, and the way to make workers and beats.
@@ -70,6 +77,7 @@ export class TaskQueueRuntime {
 
   /** Checks everything and makes the drivers; connects nothing. Throws a ConfigurationError with all problems. */
   static async create(options: TaskQueueModuleOptions, env: Environment = process.env): Promise<TaskQueueRuntime> {
+    if (typeof options !== 'object' || options === null) throw new ConfigurationError([noOptions(options)]);
     const problems: ConfigurationProblem[] = moduleProblems(options);
     const collect = async <T>(work: () => T | Promise<T>): Promise<T | undefined> => {
       try {
@@ -91,8 +99,11 @@ export class TaskQueueRuntime {
     return this.declaredEntries;
   }
 
-  /** Fills the registry. Called once, when all providers exist. */
-  explore(explorer: TaskExplorer, adopted: readonly ScheduleEntry[]): void {
+  /**
+   * Fills the registry. Called once, when all providers exist. Rejects with a ConfigurationError for schedules that no
+   * worker could run.
+   */
+  async explore(explorer: TaskExplorer, adopted: readonly ScheduleEntry[]): Promise<void> {
     const { registry, reader } = this;
     const { schedules } = explorer.explore({ registry, reader, enhancers: this.options.enhancers ?? 'local' });
     const configured = Object.entries(this.options.schedule ?? {}).map(([name, init]) =>
@@ -100,6 +111,7 @@ export class TaskQueueRuntime {
     );
     this.declaredEntries = [...schedules, ...configured, ...adopted];
     refuseBadEntries(this.declaredEntries, this.registry);
+    await refuseBadCalls(this.declaredEntries, this.client);
   }
 
   /** From now on the named entries are declared with the instant that the store has for them, where it has one. */
@@ -132,11 +144,26 @@ export class TaskQueueRuntime {
     await Promise.all(this.stores.drivers.map((driver) => driver.ping()));
   }
 
-  /** A worker on this queue. `overrides` win over the settings; they are checked like these. */
-  createWorker(overrides: Partial<WorkerSettings> = {}): Worker {
+  /**
+   * A worker on this queue. `overrides` win over the settings; they are checked like these. `children`: the program that
+   * the children of `threads` and `prefork` are started from, which has to come to `runWorker`; without it the pool is
+   * `async` or `solo`, or it throws a ConfigurationError.
+   */
+  createWorker(overrides: Partial<WorkerSettings> = {}, hooks: WorkerHooks = {}): Worker {
     const { stores, registry, logger, clock, random } = this;
     const settings = validateSettings({ worker: overrides }, asInit(this.settings));
-    return new Worker({ stores, registry, settings, logger, clock, random });
+    return new Worker({ stores, registry, settings, logger, clock, random, ...hooks });
+  }
+
+  /** The inside of a child: runs tasks for a worker, which is at the other end of the port. */
+  createHost(port: ChildPort): PoolHost {
+    const { registry, settings, logger, clock } = this;
+    return new PoolHost({ port, registry, settings, logger, clock });
+  }
+
+  /** Commands to workers. */
+  createControlBus(): ControlBus {
+    return new ControlBus({ pubsub: this.stores.pubsub, clock: this.clock });
   }
 
   createBeat(onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void): Beat {
@@ -164,32 +191,45 @@ export class TaskQueueRuntime {
   }
 }
 
+/** An empty text, as an unset variable of a compose file leaves it, gives nothing. */
+function given<T>(choice: T | undefined): T | undefined {
+  return choice === '' ? undefined : choice;
+}
+
 async function storesFrom(options: TaskQueueModuleOptions, env: Environment): Promise<Stores> {
   const byUrl = new Map<string, Promise<Driver>>();
-  const common = options.driver ?? env['TASKQUEUE_URL'];
+  const common = given(options.driver) ?? given(env['TASKQUEUE_URL']);
   const make = (choice: DriverOrUrl | undefined, path: string): Promise<Driver> | undefined => {
-    if (choice === undefined || choice === '') return undefined;
+    if (choice === undefined) return undefined;
     if (typeof choice !== 'string') return Promise.resolve(choice);
     // One URL is one driver, also when it serves several ports: so its steps can be one.
     const known = byUrl.get(choice) ?? driverFromUrl(choice, choice === common ? 'driver' : path);
     byUrl.set(choice, known);
     return known;
   };
-  const brokerChoice = options.broker ?? env['TASKQUEUE_BROKER_URL'] ?? common ?? EMBEDDED_URL;
-  const resultChoice = options.results ?? env['TASKQUEUE_RESULTS_URL'] ?? common;
-  const scheduleChoice = options.schedules ?? env['TASKQUEUE_SCHEDULES_URL'] ?? common;
+  const brokerChoice = given(options.broker) ?? given(env['TASKQUEUE_BROKER_URL']) ?? common ?? EMBEDDED_URL;
+  const resultWish = given(options.results) ?? given(env['TASKQUEUE_RESULTS_URL']);
+  const resultChoice = resultWish ?? common;
+  const scheduleChoice = given(options.schedules) ?? given(env['TASKQUEUE_SCHEDULES_URL']) ?? common;
   const [broker, results, schedules] = await allOf([
     make(brokerChoice, 'broker'),
-    resultChoice === false ? undefined : make(resultChoice, 'results'),
+    resultChoice === false || resultChoice === RPC_URL ? undefined : make(resultChoice, 'results'),
     make(scheduleChoice, 'schedules'),
   ] as const);
   return composeStores({
     broker: broker as Driver,
-    ...(resultChoice === false ? { results: false } : results === undefined ? {} : { results }),
+    // A common driver need not be able to do everything.
+    ...(resultWish === undefined && results?.results === undefined ? {} : resultsOf(resultChoice, results)),
     ...(schedules?.schedules === undefined && options.schedules === undefined
       ? {}
       : { schedules: schedules as Driver }),
   });
+}
+
+function resultsOf(choice: DriverOrUrl | false | undefined, driver: Driver | undefined): Pick<DriverChoice, 'results'> {
+  if (choice === false) return { results: false };
+  if (choice === RPC_URL) return { results: 'rpc' };
+  return driver === undefined ? {} : { results: driver };
 }
 
 /** Like `Promise.all`, but the ConfigurationErrors of all are one. */
@@ -219,6 +259,26 @@ function refuseBadEntries(entries: readonly ScheduleEntry[], registry: TaskRegis
   if (problems.length > 0) throw new ConfigurationError(problems);
 }
 
+/** Sending checks the same; but these would be sent by beat, and refused at every occurrence. */
+async function refuseBadCalls(entries: readonly ScheduleEntry[], client: TaskClient): Promise<void> {
+  const problems = await Promise.all(entries.map((entry) => callProblem(entry, client)));
+  const found = problems.filter((problem) => problem !== undefined);
+  if (found.length > 0) throw new ConfigurationError(found);
+}
+
+async function callProblem(entry: ScheduleEntry, client: TaskClient): Promise<ConfigurationProblem | undefined> {
+  const { name, task, args, kwargs, headers = {} } = entry;
+  try {
+    await client.check(task, args, { kwargs, headers });
+    return undefined;
+  } catch (error) {
+    if (!isTaskQueueError(error)) throw error;
+    const { field = 'args' } = error.fields as { readonly field?: string };
+    const path = `schedule ${name}.${field}`;
+    return { path, expected: 'what its task takes', value: { args, kwargs, headers }, remedy: error.message };
+  }
+}
+
 function asInit(settings: TaskQueueSettings): TaskQueueSettingsInit {
   return settings;
 }
@@ -231,5 +291,14 @@ function nestLogger(): Logger {
     log: (message, context) => NestLogger.log(message, context),
     debug: (message, context) => NestLogger.debug(message, context),
     verbose: (message, context) => NestLogger.verbose(message, context),
+  };
+}
+
+function noOptions(value: unknown): ConfigurationProblem {
+  return {
+    path: 'options',
+    expected: 'an object',
+    value,
+    remedy: 'Let the factory of forRootAsync return the options; {} for the defaults.',
   };
 }

@@ -51,6 +51,14 @@ describe('TaskQueueModule', () => {
     expect(await app.get(TaskClient).for(Tasks).add.call(2, 3)).toBe(5);
   });
 
+  it('says so when the factory of its options returns nothing', async () => {
+    const options = { useFactory: () => undefined as unknown as TaskQueueModuleOptions };
+    await expect(start(TaskQueueModule.forRootAsync(options))).rejects.toMatchObject({
+      code: 'CONFIGURATION_INVALID',
+      message: expect.stringContaining('options: expected an object, got undefined') as string,
+    });
+  });
+
   it('is global unless it is told not to be', async () => {
     @Injectable()
     class Far {
@@ -110,12 +118,36 @@ describe('configuration', () => {
   it('makes one driver of one URL, and composes several', async () => {
     const { stores } = await create({}, { TASKQUEUE_URL: 'memory:' });
     expect(stores.drivers).toHaveLength(1);
+    const empty = await create(
+      { driver: '' },
+      { TASKQUEUE_URL: 'memory:', TASKQUEUE_BROKER_URL: '', TASKQUEUE_RESULTS_URL: '' },
+    );
+    expect(
+      empty.stores.drivers.map(({ name }) => name),
+      'empty text gives nothing',
+    ).toEqual(['memory']);
     expect(stores.atomicCompletion).toBe(true);
     const results = memoryDriver();
     const split = await create({ broker: 'memory:', results });
     expect(split.stores.drivers).toHaveLength(2);
     expect(split.stores.results).toBe(results.results);
     expect((await create({ driver: 'memory:', results: false })).stores.results).toBeUndefined();
+  });
+
+  it('takes from a common driver what it has, and results by rpc where they are asked for', async () => {
+    const broker = 'amqp://127.0.0.1:1';
+    const { stores } = await create({ driver: broker });
+    expect([stores.results, stores.drivers.map(({ name }) => name)]).toEqual([undefined, ['amqp']]);
+    for (const rpc of [
+      create({ driver: broker, results: 'rpc://' }),
+      create({}, { TASKQUEUE_URL: broker, TASKQUEUE_RESULTS_URL: 'rpc://' }),
+    ]) {
+      const { results, drivers } = (await rpc).stores;
+      expect([results, drivers.length]).toEqual([drivers[0]?.rpc, 1]);
+    }
+    expect((await create({ broker: 'pyamqp://127.0.0.1:1', results: 'memory:' })).stores.results).toBeDefined();
+    await expect(create({ broker, results: broker })).rejects.toThrow(/a driver that offers results/);
+    await expect(create({ driver: 'memory:', results: 'rpc://' })).rejects.toThrow(/results by rpc/);
   });
 
   it('lists every problem at once, whatever its kind', async () => {
@@ -158,6 +190,21 @@ describe('configuration', () => {
     const good = TaskQueueModule.forRoot({ schedule: { tick: { task: 'Tasks.add', every: '1m', args: [1, 2] } } });
     const app = await start(good);
     expect(app.get(TaskQueueRuntime).declared.map(({ name }) => name)).toEqual(['tick']);
+  });
+
+  it('refuses schedules whose calls their tasks do not take, all at once', async () => {
+    const every = '1m';
+    const bad = TaskQueueModule.forRoot({
+      schedule: {
+        many: { task: 'Tasks.add', every, args: [1, 2, 3] },
+        named: { task: 'Tasks.add', every, kwargs: { c: 1 } },
+        headed: { task: 'Tasks.add', every, args: [1, 2], headers: { id: 'x' } },
+        good: { task: 'Tasks.add', every, args: [1, 2] },
+      },
+    });
+    await expect(start(bad)).rejects.toThrow(
+      /3 problems[^]*schedule many\.args:[^]*takes 2 arguments and got 3[^]*schedule named\.kwargs\.c:[^]*schedule headed\.headers\.id:/,
+    );
   });
 });
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import { occurrenceTaskId } from '../ambient/ids.js';
@@ -6,6 +7,7 @@ import type { Repeat } from '../async/repeat.js';
 import { repeat } from '../async/repeat.js';
 import type { MessageBuilder } from '../client/message-builder.js';
 import { messageBuilder } from '../client/message-builder.js';
+import { mayPass } from '../client/publish-outcome.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { isTaskQueueError, UsageError } from '../errors/errors.js';
@@ -40,8 +42,8 @@ export interface BeatStatus {
   readonly lastPollMsAgo: number | undefined;
 }
 
-/** A claim on an occurrence, where firing is not one step, lives this long. */
-const CLAIM_TTL_MS = 30_000;
+/** A claim on an occurrence, where firing is not one step, lives this long; who died with it delays others by as much. */
+const CLAIM_TTL_MS = 10_000;
 /** A one-off entry whose last run has not ended is looked at again after this. */
 const BUSY_ONE_OFF_MS = 1_000;
 /** Entries are read anew this often although the version did not change. */
@@ -57,16 +59,18 @@ const FULL_READ_EVERY_MS = 60_000;
  *    ▼                            ▼
  *   for each entry: plan ──► compute (first due instant, or after an edit) ──► advance
  *                       ├──► fire: one step store:   advance + publish together
- *                       │          two-step store:   claim ─► publish (same ids) ─► advance
+ *                       │          two-step store:   claim ─► publish what has no record ─► advance
  *                       └──► wait
  *   sleep until the earliest due instant, at most the poll interval; time is the store's
  * ```
  *
- * A beat that dies between publish and advance is followed by one that publishes the same ids again and is told
- * `duplicate`, or whose second message ends against the first one's result.
+ * A beat that dies between publish and advance is followed, when its claim has ended, by one that finds the tasks'
+ * results, or publishes the same ids again and is told `duplicate`.
  */
 export class Beat {
   readonly name = `beat@${hostname()}#${process.pid}`;
+  /** Whose claims are ours; a process may have several beats. */
+  private readonly owner = `${this.name}:${randomUUID()}`;
   private readonly store: ScheduleStore;
   private readonly builder: MessageBuilder;
   private entries: StoredEntry[] = [];
@@ -76,6 +80,8 @@ export class Beat {
   private loop: Repeat | undefined;
   private state: BeatStatus['state'] = 'new';
   private sent = 0;
+  /** Entry → what it failed with. */
+  private readonly failing = new Map<string, string>();
 
   constructor(private readonly options: BeatOptions) {
     const { stores, settings, clock } = options;
@@ -87,7 +93,7 @@ export class Beat {
       });
     }
     this.store = stores.schedules;
-    this.builder = messageBuilder({ settings, clock, origin: this.name });
+    this.builder = messageBuilder({ settings, clock, origin: this.name, broker: options.stores.broker });
   }
 
   /** Syncs the declared entries and begins. Rejects when the store cannot be reached. */
@@ -135,8 +141,8 @@ export class Beat {
     }
     let sleepMs = pollMs;
     for (const [index, entry] of this.entries.entries()) {
-      const dueIn = await this.look(entry, index, now).catch((error: unknown) => {
-        this.options.logger.error(`Schedule "${entry.name}" failed: ${String(error)}`, stackOf(error), 'Beat');
+      const dueIn = await this.lookAt(entry, index, now).catch((error: unknown) => {
+        this.tellFailing(entry, error);
         return pollMs;
       });
       sleepMs = Math.min(sleepMs, dueIn);
@@ -147,8 +153,26 @@ export class Beat {
   private async read(): Promise<void> {
     const entries = await this.store.list();
     const names = new Set(entries.map((entry) => entry.name));
-    for (const { name } of this.entries) if (!names.has(name)) this.options.onPlanned?.({ name, dueAt: undefined });
+    for (const { name } of this.entries) {
+      if (names.has(name)) continue;
+      this.failing.delete(name);
+      this.options.onPlanned?.({ name, dueAt: undefined });
+    }
     this.entries = [...entries];
+  }
+
+  private async lookAt(entry: StoredEntry, index: number, now: number): Promise<number> {
+    const dueIn = await this.look(entry, index, now);
+    this.failing.delete(entry.name);
+    return dueIn;
+  }
+
+  /** It is tried again at every look, and told once, until it fails in another way. */
+  private tellFailing(entry: StoredEntry, error: unknown): void {
+    const text = String(error);
+    if (this.failing.get(entry.name) === text) return;
+    this.failing.set(entry.name, text);
+    this.options.logger.error(`Schedule "${entry.name}" failed: ${text}`, stackOf(error), 'Beat');
   }
 
   /** Does what one entry needs now; answers in how many milliseconds it needs something again. */
@@ -188,28 +212,57 @@ export class Beat {
       this.options.logger.warn(`Schedule "${entry.name}": ${skipped} occurrence(s) skipped, ${why}.`, 'Beat');
     }
     const step = { nextDueAt: plan.nextDueAt, now, disable: plan.disable, messages };
-    const moved = this.options.stores.atomicFire
-      ? await this.move(entry, index, step)
+    const sent = this.options.stores.atomicFire
+      ? await this.fireInOneStep(entry, index, step)
       : await this.fireInSteps(entry, index, step);
-    if (moved && messages.length > 0) {
-      this.sent += messages.length;
-      this.options.logger.log(
-        `Schedule "${entry.name}" sent ${entry.task} (${messages.map((one) => one.id).join(', ')})`,
-        'Beat',
-      );
+    if (sent.length > 0) {
+      this.sent += sent.length;
+      const ids = sent.map((one) => one.id).join(', ');
+      this.options.logger.log(`Schedule "${entry.name}" sent ${entry.task} (${ids})`, 'Beat');
     }
     return plan.nextDueAt === undefined ? Infinity : plan.nextDueAt - now;
   }
 
-  private async fireInSteps(entry: StoredEntry, index: number, step: Step): Promise<boolean> {
-    if (entry.dueAt === undefined) return false;
-    const claim = { name: entry.name, dueAt: entry.dueAt, owner: this.name, ttlMs: CLAIM_TTL_MS };
-    if (!(await this.store.claim(claim))) return false;
+  /** Answers what was sent: nothing when another beat was first. */
+  private async fireInOneStep(entry: StoredEntry, index: number, step: Step): Promise<readonly OutgoingMessage[]> {
     const { messages = [] } = step;
-    for (const outcome of await this.options.stores.broker.publish(messages)) {
-      if ('error' in outcome) throw outcome.error;
+    try {
+      return (await this.move(entry, index, step)) ? messages : [];
+    } catch (error) {
+      if (!isTaskQueueError(error) || error.retryable || messages.length === 0) throw error;
+      this.tellUnsendable(entry, error);
+      await this.move(entry, index, { ...step, messages: [] });
+      return [];
     }
-    return this.move(entry, index, { ...step, messages: [], sent: messages });
+  }
+
+  private async fireInSteps(entry: StoredEntry, index: number, step: Step): Promise<readonly OutgoingMessage[]> {
+    if (entry.dueAt === undefined) return [];
+    const claim = { name: entry.name, dueAt: entry.dueAt, owner: this.owner, ttlMs: CLAIM_TTL_MS };
+    if (!(await this.store.claim(claim))) {
+      this.version = undefined;
+      return [];
+    }
+    const { messages = [] } = step;
+    const refused = new Set<OutgoingMessage>();
+    const unsent = await this.withoutRecord(messages);
+    const outcomes = unsent.length === 0 ? [] : await this.options.stores.broker.publish(unsent);
+    outcomes.forEach((outcome, at) => {
+      if (!('error' in outcome)) return;
+      if (mayPass(outcome)) throw outcome.error;
+      this.tellUnsendable(entry, outcome.error);
+      refused.add(unsent[at] as OutgoingMessage);
+    });
+    const sent = messages.filter((message) => !refused.has(message));
+    return (await this.move(entry, index, { ...step, messages: [], sent })) ? sent : [];
+  }
+
+  /** What a beat has sent that died before it could say so may have run already; then the broker knows nothing of it. */
+  private async withoutRecord(messages: readonly OutgoingMessage[]): Promise<readonly OutgoingMessage[]> {
+    const { results } = this.options.stores;
+    if (results === undefined || messages.length === 0) return messages;
+    const records = await results.get(messages.map((message) => message.id));
+    return messages.filter((_message, at) => records[at] === undefined);
   }
 
   private async move(entry: StoredEntry, index: number, step: Step): Promise<boolean> {
@@ -249,15 +302,22 @@ export class Beat {
     return record !== undefined && !isTerminal(record.state);
   }
 
-  /** An entry that can never be sent costs its occurrence, not beat's peace: it is logged, and moves on. */
+  /**
+   * An entry that can never be sent costs its occurrence, not beat's peace: it is logged, and moves on. The store may
+   * still refuse what could be built; that is the same.
+   */
   private messages(entry: StoredEntry, occurrences: readonly number[], now: number): OutgoingMessage[] {
     try {
       return occurrences.map((dueAt) => this.message(entry, dueAt, now));
     } catch (error) {
       if (!isTaskQueueError(error)) throw error;
-      this.options.logger.error(`Schedule "${entry.name}" cannot be sent: ${error.message}`, undefined, 'Beat');
+      this.tellUnsendable(entry, error);
       return [];
     }
+  }
+
+  private tellUnsendable(entry: StoredEntry, error: Error): void {
+    this.options.logger.error(`Schedule "${entry.name}" cannot be sent: ${error.message}`, undefined, 'Beat');
   }
 
   private message(entry: StoredEntry, dueAt: number, now: number): OutgoingMessage {

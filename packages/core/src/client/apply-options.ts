@@ -1,3 +1,4 @@
+import type { Signature } from '../canvas/signature.js';
 import { parseDuration } from '../config/duration.js';
 import { showValue, UsageError } from '../errors/errors.js';
 import type { ApplyOptions } from './task-call.js';
@@ -35,6 +36,20 @@ export function checkApplyOptions(options: ApplyOptions): void {
   if (taskId !== undefined && (typeof taskId !== 'string' || taskId === '' || taskId.length > 255)) {
     throw invalid('taskId', taskId, '1 to 255 characters');
   }
+  for (const field of ['headers', 'kwargs'] as const) {
+    if (options[field] !== undefined && !isRecord(options[field])) throw invalid(field, options[field], 'an object');
+  }
+  for (const field of ['link', 'linkError'] as const) {
+    const given = [options[field] ?? []].flat();
+    if (!given.every(isSignature)) {
+      throw invalid(field, options[field], 'a signature or several, as client.for(Tasks).method.s() makes them');
+    }
+  }
+  for (const field of ['shadow', 'argsRepr', 'kwargsRepr'] as const) {
+    if (options[field] !== undefined && typeof options[field] !== 'string')
+      throw invalid(field, options[field], 'text');
+  }
+  if (retry !== undefined && retry !== false && !isRecord(retry)) throw invalid('retry', retry, 'false or an object');
   if (typeof retry === 'object' && retry.max !== undefined && !(retry.max === Infinity || isCount(retry.max))) {
     throw invalid('retry.max', retry.max, 'a whole number from 0, or Infinity');
   }
@@ -53,6 +68,15 @@ export function checkArguments(task: string, args: unknown): void {
     remedy: 'Give applyAsync([a, b]) and bulk([[a, b], …]).',
     fields: { field: 'args', task },
   });
+}
+
+/** By what is asked of it: another copy of this package has a class of its own. */
+function isSignature(value: unknown): boolean {
+  return typeof (value as Partial<Signature> | null)?.toWire === 'function';
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: number): boolean {

@@ -7,7 +7,7 @@ import { pythonRepr } from '../message/python-repr.js';
 import type { CeleryDialect } from '../message/celery-protocol.js';
 import type { Serializer } from '../message/serializer.js';
 import type { TaskMessage } from '../message/task-message.js';
-import type { OutgoingMessage } from '../ports/broker.js';
+import type { Broker, OutgoingMessage } from '../ports/broker.js';
 import { checkQueueName } from '../config/queue-name.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { MAX_PRIORITY } from '../task/task-options.js';
@@ -21,6 +21,8 @@ export interface MessageBuilderOptions {
   readonly defaultQueue: string;
   /** `gen<pid>@<host>` or the worker's name. */
   readonly origin: string;
+  /** Only the headers that say something; else all of Celery's, and the arguments as text for monitors of others. */
+  readonly lean: boolean;
 }
 
 /** A builder for an application's settings. */
@@ -28,9 +30,10 @@ export function messageBuilder(init: {
   readonly settings: TaskQueueSettings;
   readonly clock: Clock;
   readonly origin: string;
+  readonly broker: Broker;
 }): MessageBuilder {
-  const { settings, clock, origin } = init;
-  const { dialect, compression, defaultQueue } = settings;
+  const { settings, clock, origin, broker } = init;
+  const { dialect, headers, compression, defaultQueue } = settings;
   return new MessageBuilder({
     clock,
     origin,
@@ -38,6 +41,7 @@ export function messageBuilder(init: {
     defaultQueue,
     compression,
     serializer: serializerFrom(settings),
+    lean: headers === 'lean' || broker.capabilities.privateQueues === true,
   });
 }
 
@@ -71,7 +75,8 @@ export class MessageBuilder {
       id: message.id,
       task: message.task,
       queue: route.queue,
-      priority: message.priority ?? 0,
+      // Another sender's may be beyond ours.
+      priority: Math.min(MAX_PRIORITY, message.priority ?? 0),
       ...(delayMs > 0 ? { delayMs, eta: next.eta as number } : {}),
       message: this.encode(next),
     };
@@ -81,6 +86,7 @@ export class MessageBuilder {
     const now = this.options.clock.now();
     const eta = call.countdownMs === undefined ? call.eta : now + call.countdownMs;
     const expiresMs = definition?.expiresMs;
+    const { lean } = this.options;
     return {
       lang: 'js',
       id: call.taskId,
@@ -90,15 +96,15 @@ export class MessageBuilder {
       shadow: call.shadow,
       eta,
       expires: call.expires ?? (expiresMs === undefined ? undefined : now + expiresMs),
-      group: undefined,
-      groupIndex: undefined,
+      group: call.group,
+      groupIndex: call.groupIndex,
       retries: 0,
       timeLimitMs: call.timeLimitMs ?? definition?.timeLimitMs,
       softTimeLimitMs: call.softTimeLimitMs ?? definition?.softTimeLimitMs,
       rootId: call.rootId ?? call.taskId,
       parentId: call.parentId,
-      argsRepr: call.argsRepr ?? pythonRepr(call.args, { tuple: true }),
-      kwargsRepr: call.kwargsRepr ?? pythonRepr(call.kwargs),
+      argsRepr: call.argsRepr ?? (lean ? undefined : pythonRepr(call.args, { tuple: true })),
+      kwargsRepr: call.kwargsRepr ?? (lean ? undefined : pythonRepr(call.kwargs)),
       origin: this.options.origin,
       ignoreResult: call.ignoreResult ?? definition?.ignoreResult ?? false,
       replacedTaskNesting: 0,
@@ -108,7 +114,7 @@ export class MessageBuilder {
       callbacks: listed(call.callbacks),
       errbacks: listed(call.errbacks),
       chain: listed(call.chain),
-      chord: undefined,
+      chord: call.chord,
       replyTo: call.replyTo ?? '',
       correlationId: call.taskId,
       priority,

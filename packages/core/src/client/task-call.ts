@@ -72,5 +72,10 @@ export interface TaskCall {
   readonly callbacks?: readonly WireSignature[];
   readonly errbacks?: readonly WireSignature[];
   readonly chain?: readonly WireSignature[];
+  /** Of a group, and its place there. */
+  readonly group?: string | undefined;
+  readonly groupIndex?: number | undefined;
+  /** The body of the chord that it is a member of. */
+  readonly chord?: WireSignature | undefined;
   readonly headers: Readonly<Record<string, unknown>>;
 }

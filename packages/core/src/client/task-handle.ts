@@ -4,17 +4,20 @@ import type { FailureRecord } from '../errors/errors.js';
 import { ResultError, TaskError, UsageError } from '../errors/errors.js';
 import { decodeValue } from '../message/encoded-value.js';
 import { errorFromFailure } from '../message/failure.js';
+import { revokeCommand } from '../control/revoke-command.js';
 import type { SerializerRegistry } from '../message/serializer.js';
 import type { Clock } from '../ambient/clock.js';
 import type { ResultBackend, ResultRecord } from '../ports/result-backend.js';
-import type { RevocationStore } from '../ports/revocations.js';
+import type { RevocationRequest } from '../ports/revocations.js';
+import type { Stores } from '../ports/stores.js';
 import type { TaskState } from '../task/task-state.js';
 import { isTerminal } from '../task/task-state.js';
 import { waitForEnd } from './result-waiter.js';
 
 export interface TaskHandleContext {
-  readonly results: ResultBackend | undefined;
-  readonly revocations: RevocationStore | undefined;
+  readonly stores: Pick<Stores, 'broker' | 'pubsub' | 'results' | 'revocations' | 'revokedWaiting'>;
+  /** How long the record of a task is kept that was revoked while it waited; 0: for ever. */
+  readonly resultExpiresMs: number;
   readonly serializers: SerializerRegistry;
   readonly clock: Clock;
 }
@@ -89,16 +92,23 @@ export class TaskHandle<R = unknown> {
    * through its signal and ends REVOKED unless it succeeds first.
    */
   async revoke(options: { readonly terminate?: boolean } = {}): Promise<void> {
-    if (this.context.revocations === undefined) {
+    const { stores, clock, resultExpiresMs } = this.context;
+    if (stores.revocations === undefined) {
       throw new UsageError({
         code: 'CAPABILITY_UNSUPPORTED',
         message: 'Neither the broker nor the result backend can remember revocations.',
         remedy: 'Choose a driver that can, e.g. the SQL one, for results.',
       });
     }
-    const expiresAt = this.context.clock.now() + REVOCATION_LIVES_MS;
-    const revocation = { taskId: this.id, terminate: options.terminate ?? false, expiresAt };
-    const removed = await this.context.revocations.revoke([revocation]);
+    const request: RevocationRequest = {
+      taskId: this.id,
+      terminate: options.terminate ?? false,
+      expiresAt: clock.now() + REVOCATION_LIVES_MS,
+      waiting: stores.revokedWaiting,
+      recordExpiresAt: resultExpiresMs === 0 ? undefined : clock.now() + resultExpiresMs,
+    };
+    const removed = await stores.revocations.revoke([request]);
+    await this.tellCelery(request.terminate);
     if (!removed.includes(this.id)) await this.revocationSpread();
   }
 
@@ -107,19 +117,29 @@ export class TaskHandle<R = unknown> {
     await this.results().forget([this.id]);
   }
 
+  /** Python's workers do not read our store. They are told on a best-effort basis, as Celery tells them. */
+  private async tellCelery(terminate: boolean): Promise<void> {
+    const { pubsub, broker } = this.context.stores;
+    if (pubsub === undefined || broker.capabilities.privateQueues === true) return;
+    const command = revokeCommand({ taskIds: [this.id], terminate, isStored: true });
+    await pubsub.publish([command]).catch(() => undefined);
+  }
+
   /** Waits until every worker knows of the revocation, or the task has ended. */
   private async revocationSpread(): Promise<void> {
-    const { clock, results } = this.context;
+    const { clock, stores } = this.context;
     const until = clock.monotonic() + REVOCATION_SPREADS_MS;
     while (clock.monotonic() < until) {
-      const [record] = (await results?.get([this.id])) ?? [];
+      // Results by rpc are not ours to read where somebody else has sent the task.
+      const [record] = (await stores.results?.get([this.id]).catch(() => [])) ?? [];
       if (record !== undefined && isTerminal(record.state)) return;
       await clock.sleep(REVOCATION_LOOK_MS);
     }
   }
 
   private results(): ResultBackend {
-    if (this.context.results !== undefined) return this.context.results;
+    const { results } = this.context.stores;
+    if (results !== undefined) return results;
     throw new UsageError({
       code: 'RESULTS_REQUIRED',
       message: 'No result backend is configured, so states and results cannot be read.',

@@ -5,17 +5,20 @@ import type { Signature } from '../canvas/signature.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
-import type { SerializerRegistry } from '../message/serializer.js';
+import { isWireInstant } from '../message/iso-instant.js';
 import { serializersFrom } from '../message/wire-format.js';
 import type { OutgoingMessage, PublishOutcome } from '../ports/broker.js';
 import type { Stores } from '../ports/stores.js';
 import { bindArguments } from '../task/bind-arguments.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
+import { isTerminal } from '../task/task-state.js';
 import type { MessageBuilder } from './message-builder.js';
 import { messageBuilder } from './message-builder.js';
 import { checkApplyOptions, checkArguments } from './apply-options.js';
+import { mayPass } from './publish-outcome.js';
 import type { ApplyOptions, PublishRetry, TaskCall } from './task-call.js';
+import type { TaskHandleContext } from './task-handle.js';
 import { TaskHandle } from './task-handle.js';
 
 export interface TaskSenderOptions {
@@ -36,15 +39,20 @@ export interface SendRequest {
   readonly options?: ApplyOptions;
 }
 
+/** Between the clocks of two hosts, at most, where they are kept right at all. */
+const CLOCKS_DIFFER_BY_MS = 60_000;
+
 /** Sends tasks by name. The typed class client stands on it. */
 export class TaskSender {
   private readonly builder: MessageBuilder;
-  private readonly serializers: SerializerRegistry;
+  private readonly handles: TaskHandleContext;
 
   constructor(protected readonly options: TaskSenderOptions) {
-    const { settings, clock } = options;
-    this.serializers = serializersFrom(settings);
-    this.builder = messageBuilder({ settings, clock, origin: `gen${process.pid}@${hostname()}` });
+    const { settings, clock, stores } = options;
+    const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
+    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings) };
+    const origin = `gen${process.pid}@${hostname()}`;
+    this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker });
   }
 
   /**
@@ -80,6 +88,8 @@ export class TaskSender {
         return this.message(request.task, definition, request.args ?? [], request.options ?? {});
       }),
     );
+    const named = requests.flatMap((request) => request.options?.taskId ?? []);
+    if (options.manager === undefined) await this.forgetEnded(named);
     await this.publish(messages, options);
     return messages.map((message) => this.handle(message.id));
   }
@@ -104,13 +114,7 @@ export class TaskSender {
 
   /** A handle for a task that was sent elsewhere or before. */
   handle<R = unknown>(taskId: string): TaskHandle<R> {
-    const { stores, clock } = this.options;
-    return new TaskHandle<R>(taskId, {
-      results: stores.results,
-      revocations: stores.revocations,
-      serializers: this.serializers,
-      clock,
-    });
+    return new TaskHandle<R>(taskId, this.handles);
   }
 
   /** Sends a task whose definition is known. */
@@ -121,6 +125,7 @@ export class TaskSender {
     options: ApplyOptions,
   ): Promise<TaskHandle<R>> {
     const message = await this.message(name, definition, args, options);
+    if (options.taskId !== undefined && options.manager === undefined) await this.forgetEnded([options.taskId]);
     await this.publish([message], options);
     return this.handle<R>(message.id);
   }
@@ -176,8 +181,23 @@ export class TaskSender {
     checkArguments(name, args);
     const kwargs = options.kwargs ?? {};
     // Only a check: what travels is what the caller gave, and the worker validates and transforms it again.
-    if (definition !== undefined && definition.schemas.length > 0) await bindArguments(definition, { args, kwargs });
+    const bound = definition === undefined ? undefined : bindArguments(definition, { args, kwargs });
+    if (bound instanceof Promise) await bound;
     return callFrom(name, args, kwargs, options, this.options.clock);
+  }
+
+  /** An id that is used again is another task: the record of the one that has ended would stand in the way of its own. */
+  private async forgetEnded(ids: readonly string[]): Promise<void> {
+    const { results } = this.options.stores;
+    if (results === undefined || ids.length === 0) return;
+    try {
+      const records = await results.get(ids);
+      const ended = ids.filter((_, index) => isTerminal(records[index]?.state ?? 'PENDING'));
+      if (ended.length > 0) await results.forget(ended);
+    } catch (error) {
+      // That the task is sent matters more than how its result will look.
+      if (!isTaskQueueError(error) || !error.retryable) throw error;
+    }
   }
 
   private async publish(
@@ -190,17 +210,52 @@ export class TaskSender {
       return;
     }
     const retry = retrySchedule(options.retry, this.options.settings.publishRetries);
-    let open = messages;
+    const began = this.options.clock.now();
+    let open = await this.addressed(messages);
     for (let attempt = 0; ; attempt += 1) {
       const outcomes = await this.tryPublish(open);
-      const again = open.filter((_, index) => isPassing(outcomes[index]));
+      const again = open.filter((_, index) => mayPass(outcomes[index]));
       if (again.length === 0 || attempt >= retry.max) {
         throwFirst(outcomes);
         return;
       }
-      throwFirst(outcomes.filter((outcome) => !isPassing(outcome)));
-      open = again;
+      throwFirst(outcomes.filter((outcome) => !mayPass(outcome)));
       await this.options.clock.sleep(Math.min(retry.maxDelayMs, retry.delayMs * 2 ** attempt));
+      open = await this.unheard(again, began);
+      if (open.length === 0) return;
+    }
+  }
+
+  /** With the address of this process, where results are sent to whoever called. */
+  private async addressed(messages: readonly OutgoingMessage[]): Promise<readonly OutgoingMessage[]> {
+    const { results } = this.options.stores;
+    if (results?.expect === undefined) return messages;
+    const awaited = messages.filter((message) => message.message.headers['ignore_result'] !== true);
+    if (awaited.length === 0) return messages;
+    const replyTo = await results.expect(awaited.map(({ id }) => id));
+    return messages.map((one) => {
+      if (!awaited.includes(one)) return one;
+      return { ...one, message: { ...one.message, properties: { ...one.message.properties, reply_to: replyTo } } };
+    });
+  }
+
+  /**
+   * A broker knows a repeated publication only while it holds the first one. When only the answer was lost the task may
+   * have ended meanwhile, and would run once more: what has a record of these moments got there. An older record is of
+   * another task that was given the same id.
+   */
+  private async unheard(messages: readonly OutgoingMessage[], began: number): Promise<readonly OutgoingMessage[]> {
+    const { results } = this.options.stores;
+    if (results === undefined) return messages;
+    try {
+      const records = await results.get(messages.map(({ id }) => id));
+      return messages.filter((_, index) => {
+        const { doneAt, startedAt } = records[index] ?? {};
+        return (doneAt ?? startedAt ?? 0) < began - CLOCKS_DIFFER_BY_MS;
+      });
+    } catch {
+      // A store that is away cannot tell; the broker has the last word.
+      return messages;
     }
   }
 
@@ -222,12 +277,6 @@ export class TaskSender {
       fields: { field: 'manager' },
     });
   }
-}
-
-/** May the same publish succeed when it is tried again? */
-function isPassing(outcome: PublishOutcome | undefined): boolean {
-  if (outcome?.status === 'unknown') return true;
-  return outcome?.status === 'refused' && isTaskQueueError(outcome.error) && outcome.error.retryable;
 }
 
 function throwFirst(outcomes: readonly PublishOutcome[]): void {
@@ -275,7 +324,7 @@ function callFrom(
     taskId: options.taskId ?? newTaskId(),
     queue: options.queue,
     priority: options.priority,
-    countdownMs: ms(options.countdown, 'countdown'),
+    countdownMs: countdown(ms(options.countdown, 'countdown'), clock),
     eta: instant(options.eta, 'eta'),
     expires:
       options.expires instanceof Date
@@ -308,6 +357,16 @@ function linkedCall(call: TaskCall, options: { readonly link: unknown; readonly 
     callbacks: [...wire(options.link), ...(call.callbacks ?? [])],
     errbacks: [...wire(options.link_error), ...(call.errbacks ?? [])],
   };
+}
+
+/** The instant that it leads to must be one; without this the error would speak of an eta that nobody gave. */
+function countdown(ms: number | undefined, clock: Clock): number | undefined {
+  if (ms === undefined || isWireInstant(clock.now() + ms)) return ms;
+  throw new UsageError({
+    code: 'TASK_OPTIONS_INVALID',
+    message: `countdown must end before the year 10000, got ${ms} ms.`,
+    fields: { field: 'countdown', value: ms },
+  });
 }
 
 function instant(date: Date | undefined, field: string): number | undefined {

@@ -5,7 +5,7 @@ import { DEFAULT_SETTINGS } from './settings.js';
 export const ENVIRONMENT_PREFIX = 'TASKQUEUE_';
 
 /** Settings that hold a list, a number or a flag; all others are text. */
-const LISTS: ReadonlySet<string> = new Set(['worker.queues']);
+const LISTS: ReadonlySet<string> = new Set(['worker.queues', 'worker.childEnvironment']);
 
 /** Path of a setting → its variable: `worker.trackStarted` → `TASKQUEUE_WORKER_TRACK_STARTED`. */
 export function environmentName(path: string): string {

@@ -1,3 +1,5 @@
+import type { Serializer } from '../message/serializer.js';
+import type { ByteSize } from './byte-size.js';
 import type { Duration } from './duration.js';
 
 /** Every setting, its default, its unit. Given to `TaskQueueModule.forRoot`, or by the environment (`TASKQUEUE_…`). */
@@ -11,8 +13,19 @@ export interface TaskQueueSettings {
    * Default `5.6`. `TASKQUEUE_DIALECT`.
    */
   readonly dialect: '5.6' | '5.2';
+  /**
+   * `lean`: messages hold only the headers that say something, which Python reads just as well. `full`: all of Celery's, with
+   * the arguments as text, which Python's monitors show. Stores that only this library reads are always lean. Default `lean`.
+   * `TASKQUEUE_HEADERS`.
+   */
+  readonly headers: 'lean' | 'full';
   /** Compress message bodies: `zlib`, `gzip` or `brotli`. Default none. `TASKQUEUE_COMPRESSION`. */
   readonly compression: 'zlib' | 'gzip' | 'brotli' | 'none';
+  /**
+   * Of messages that are read besides JSON, e.g. `msgpackSerializer(…)` and `yamlSerializer(…)`. What we write is JSON.
+   * Default none. Code only.
+   */
+  readonly serializers?: readonly Serializer[] | undefined;
   /** Largest message body that is sent or accepted, bytes, after decompression. Default 1 MiB. `TASKQUEUE_MAX_BODY_BYTES`. */
   readonly maxBodyBytes: number;
   /** Deepest nesting of a message body that is accepted. Default 100. `TASKQUEUE_MAX_BODY_DEPTH`. */
@@ -30,10 +43,28 @@ export interface WorkerSettings {
   readonly name: string | undefined;
   /** Queues to take from, in order of preference. Default: the default queue and every queue a registered task names. `TASKQUEUE_WORKER_QUEUES`, separated by commas. */
   readonly queues: readonly string[] | undefined;
-  /** `async`: handlers side by side on one thread. `solo`: one at a time. Default `async`. `TASKQUEUE_WORKER_POOL`. */
-  readonly pool: 'async' | 'solo';
-  /** Handlers that run side by side in the async pool. Default 10. `TASKQUEUE_WORKER_CONCURRENCY`. */
-  readonly concurrency: number;
+  /**
+   * `async`: handlers side by side on one thread. `solo`: one at a time. `threads`, `prefork`: one at a time in each of
+   * several threads or processes, with an application context of its own. Default `async`. `TASKQUEUE_WORKER_POOL`.
+   */
+  readonly pool: PoolName;
+  /**
+   * Handlers that run side by side. Default 10 in the async pool, the number of processors with `threads` and `prefork`;
+   * always 1 in `solo`. `TASKQUEUE_WORKER_CONCURRENCY`.
+   */
+  readonly concurrency: number | undefined;
+  /** A child of `threads` or `prefork` is replaced after so many tasks. Default: never. `TASKQUEUE_WORKER_MAX_TASKS_PER_CHILD`. */
+  readonly maxTasksPerChild: number | undefined;
+  /**
+   * A child that has more memory than this after a task is replaced: of a process what is resident, of a thread its heap
+   * and buffers. Bytes, or text such as `'200mb'`. Default: none. `TASKQUEUE_WORKER_MAX_MEMORY_PER_CHILD`.
+   */
+  readonly maxMemoryPerChild: ByteSize | undefined;
+  /**
+   * Variables that children get besides the few that every program needs and those that begin with `TASKQUEUE_`. A `*`
+   * at the end stands for anything. Default: none. `TASKQUEUE_WORKER_CHILD_ENVIRONMENT`, separated by commas.
+   */
+  readonly childEnvironment: readonly string[] | undefined;
   /** How long a task stays with a worker that says nothing. Default 30 s; at least 1 s. `TASKQUEUE_WORKER_LEASE`. */
   readonly lease: Duration;
   /** From SIGTERM to exit, hand-back included. Default 25 s. `TASKQUEUE_WORKER_SHUTDOWN_GRACE`. */
@@ -42,9 +73,16 @@ export interface WorkerSettings {
   readonly trackStarted: boolean;
   /** A task whose worker was lost this often while it ran is put to the dead letters. Default 3. `TASKQUEUE_WORKER_MAX_LOST`. */
   readonly maxLost: number;
+  /**
+   * Which commands it obeys that are said over the broker: `all`, `inspect` for those that only ask, or `none`. Default `all`.
+   * `TASKQUEUE_WORKER_CONTROL`.
+   */
+  readonly control: 'all' | 'inspect' | 'none';
   /** Log a line for each start and end of a task. Default true. `TASKQUEUE_WORKER_LOG_TASKS`. */
   readonly logTasks: boolean;
 }
+
+export type PoolName = 'async' | 'solo' | 'threads' | 'prefork';
 
 export interface BeatSettings {
   /** Longest time between two looks at the schedule store: how soon an edit is noticed. Default 1 s. `TASKQUEUE_BEAT_POLL`. */
@@ -61,6 +99,7 @@ export const DEFAULT_SETTINGS: TaskQueueSettings = {
   defaultQueue: 'default',
   resultExpires: '1d',
   dialect: '5.6',
+  headers: 'lean',
   compression: 'none',
   maxBodyBytes: 1_048_576,
   maxBodyDepth: 100,
@@ -70,10 +109,14 @@ export const DEFAULT_SETTINGS: TaskQueueSettings = {
     name: undefined,
     queues: undefined,
     pool: 'async',
-    concurrency: 10,
+    concurrency: undefined,
+    maxTasksPerChild: undefined,
+    maxMemoryPerChild: undefined,
+    childEnvironment: undefined,
     lease: '30s',
     shutdownGrace: '25s',
     trackStarted: false,
+    control: 'all',
     maxLost: 3,
     logTasks: true,
   },

@@ -1,9 +1,13 @@
 import { z } from 'zod';
 import type { ConfigurationProblem } from '../errors/errors.js';
 import { ConfigurationError } from '../errors/errors.js';
+import type { ByteSize } from './byte-size.js';
+import { parseByteSize } from './byte-size.js';
 import type { Duration } from './duration.js';
 import { QUEUE_NAME } from './queue-name.js';
 import { parseDuration } from './duration.js';
+import { isPickle } from '../message/serializer.js';
+import type { Serializer } from '../message/serializer.js';
 import type { TaskQueueSettings, TaskQueueSettingsInit } from './settings.js';
 import { DEFAULT_SETTINGS } from './settings.js';
 
@@ -11,6 +15,13 @@ const duration = (leastMs: number) =>
   z.custom<Duration>((value) => (parseDuration(value) ?? -1) >= leastMs, {
     error: `a duration of at least ${leastMs} ms, in milliseconds or as text such as '30s'`,
   });
+const byteSize = (least: number) =>
+  z.custom<ByteSize>((value) => (parseByteSize(value) ?? -1) >= least, {
+    error: `a size of at least ${least} bytes, as a number or as text such as '200mb'`,
+  });
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$|^\*$/, {
+  error: "the name of a variable; a '*' at its end stands for anything",
+});
 const queue = z.string().regex(QUEUE_NAME, { error: 'a queue name: 1 to 128 letters, digits and "_.:-"' });
 const count = (least: number, most: number) =>
   z
@@ -18,6 +29,9 @@ const count = (least: number, most: number) =>
     .int({ error: 'a whole number' })
     .min(least, { error: `at least ${least}` })
     .max(most, { error: `at most ${most}` });
+const serializer = z.custom<Serializer>((value) => isSerializer(value), {
+  error: 'a serializer that is made by msgpackSerializer or yamlSerializer, or one of your own; never pickle',
+});
 const flag = z.boolean({ error: 'true or false' });
 const oneOf = <const T extends readonly string[]>(values: T) =>
   z.enum(values, { error: `one of ${values.join(', ')}` });
@@ -26,7 +40,9 @@ const SETTINGS = z.strictObject({
   defaultQueue: queue,
   resultExpires: duration(0),
   dialect: oneOf(['5.6', '5.2']),
+  headers: oneOf(['lean', 'full']),
   compression: oneOf(['zlib', 'gzip', 'brotli', 'none']),
+  serializers: z.array(serializer).optional(),
   maxBodyBytes: count(1_024, 1_073_741_824),
   maxBodyDepth: count(4, 1_000),
   maxBodyKeys: count(16, 100_000_000),
@@ -34,12 +50,16 @@ const SETTINGS = z.strictObject({
   worker: z.strictObject({
     name: z.string().min(1).max(255).optional(),
     queues: z.array(queue).min(1, { error: 'at least one queue' }).optional(),
-    pool: oneOf(['async', 'solo']),
-    concurrency: count(1, 10_000),
+    pool: oneOf(['async', 'solo', 'threads', 'prefork']),
+    concurrency: count(1, 10_000).optional(),
+    maxTasksPerChild: count(1, 1_000_000_000).optional(),
+    maxMemoryPerChild: byteSize(1_048_576).optional(),
+    childEnvironment: z.array(variable).optional(),
     lease: duration(1_000),
     shutdownGrace: duration(0),
     trackStarted: flag,
     maxLost: count(1, 1_000),
+    control: oneOf(['all', 'inspect', 'none']),
     logTasks: flag,
   }),
   beat: z.strictObject({ poll: duration(50) }),
@@ -84,4 +104,11 @@ function at(value: unknown, path: readonly string[]): object | undefined {
   let current: unknown = value;
   for (const key of path) current = (current as Record<string, unknown> | undefined)?.[key];
   return current as object | undefined;
+}
+
+function isSerializer(value: unknown): boolean {
+  const { name, contentType, encode, decode } = (value ?? {}) as Partial<Serializer>;
+  if (typeof name !== 'string' || typeof contentType !== 'string' || isPickle(name) || isPickle(contentType))
+    return false;
+  return typeof encode === 'function' && typeof decode === 'function';
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { isTaskQueueError } from '../errors/errors.js';
 import type { Broker, Consumer, OutgoingMessage } from '../ports/broker.js';
 import type { Delivery, Settlement, SettleOutcome } from '../ports/delivery.js';
 import type { Driver } from '../ports/driver.js';
@@ -142,6 +143,11 @@ export function idOf(delivery: Delivery): string {
 
 export function idsOf(deliveries: readonly Delivery[]): string[] {
   return deliveries.map(idOf);
+}
+
+/** A list's answer to a cursor that it did not give. */
+export function isCursorRefusal(error: unknown): boolean {
+  return isTaskQueueError(error, 'STATE_INVALID') && error.fields['field'] === 'cursor';
 }
 
 export function record(taskId: string, overrides: Partial<ResultRecord> = {}): ResultRecord {

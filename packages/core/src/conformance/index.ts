@@ -1,10 +1,13 @@
 import type { Driver } from '../ports/driver.js';
+import { barrierSuite } from './barriers.js';
 import type { DriverUnderTest, TestRunner } from './context.js';
 import { ConformanceContext } from './context.js';
 import { delaySuite } from './delay.js';
 import { deliverySuite } from './delivery.js';
 import { inspectorSuite } from './inspector.js';
 import { leaseSuite } from './leases.js';
+import { lockSuite } from './locks.js';
+import { pubSubSuite } from './pub-sub.js';
 import { publishSuite } from './publish.js';
 import { resultSuite } from './results.js';
 import { revocationSuite } from './revocations.js';
@@ -12,6 +15,10 @@ import { scheduleSuite, scheduleSyncSuite } from './schedules.js';
 import { transactionSuite } from './transactions.js';
 
 export type { DriverUnderTest, TestRunner } from './context.js';
+export { registerPoolTasks } from './pool-tasks.js';
+export { describePool } from './pools.js';
+export type { PoolTraits } from './pools.js';
+export type { OpenPool, PoolOptions } from './pool-scene.js';
 
 /** What a driver says it offers; the suites are chosen from it, and it must be true of the driver that is opened. */
 export interface DriverPorts {
@@ -21,6 +28,9 @@ export interface DriverPorts {
   readonly revocations: boolean;
   readonly schedules: boolean;
   readonly inspector: boolean;
+  readonly locks: boolean;
+  readonly barriers: boolean;
+  readonly pubsub: boolean;
 }
 
 /**
@@ -55,6 +65,9 @@ export function describeDriver(
     if (ports.revocations) revocationSuite(context, runner);
     if (ports.schedules) scheduleSuite(context, runner);
     if (ports.inspector) inspectorSuite(context, runner);
+    if (ports.locks) lockSuite(context, runner);
+    if (ports.barriers) barrierSuite(context, runner);
+    if (ports.pubsub) pubSubSuite(context, runner);
   });
   if (!ports.schedules) return;
   runner.describe(`${name} syncs schedules`, () => {
@@ -73,6 +86,9 @@ function offersPorts(driver: Driver, ports: DriverPorts): Promise<void> {
     revocations: driver.revocations !== undefined,
     schedules: driver.schedules !== undefined,
     inspector: driver.inspector !== undefined,
+    locks: driver.locks !== undefined,
+    barriers: driver.barriers !== undefined,
+    pubsub: driver.pubsub !== undefined,
   };
   for (const port of Object.keys(offered) as (keyof DriverPorts)[]) {
     if (offered[port] !== ports[port])

@@ -4,7 +4,7 @@ import type { ResultBackend } from '../ports/result-backend.js';
 import { TASK_STATES, isTerminal, mayReplace } from '../task/task-state.js';
 import { eventually } from '../testing/eventually.js';
 import type { ConformanceContext, TestRunner } from './context.js';
-import { jsonValue, message, record } from './context.js';
+import { isCursorRefusal, jsonValue, message, record } from './context.js';
 
 /** Result records. */
 export function resultSuite(context: ConformanceContext, { describe, it }: TestRunner): void {
@@ -186,6 +186,42 @@ export function resultSuite(context: ConformanceContext, { describe, it }: TestR
         [ids[5], ids[3], ids[1]],
       );
       assert(failed?.records.every((one) => isTerminal(one.state)));
+    });
+
+    it('refuses a page that cannot be, and a cursor that no page gave', async () => {
+      if (results().list === undefined) return;
+      for (const limit of [0, 1_001, 1.5, Number.NaN]) {
+        await assert.rejects(async () => results().list?.({ limit }), {
+          name: 'UsageError',
+          fields: { field: 'limit', value: limit },
+        });
+      }
+      const forged = Buffer.from(JSON.stringify({ createdAt: 'x' })).toString('base64url');
+      for (const cursor of ['', 'x', '0', '-1', '9'.repeat(400), 'a.b', '🐢', '\u0000', forged]) {
+        await assert.rejects(
+          async () => results().list?.({ limit: 1, cursor }),
+          isCursorRefusal,
+          JSON.stringify(cursor),
+        );
+      }
+    });
+
+    it('takes the cursor of another query for a place in this one, or refuses it', async () => {
+      if (results().list === undefined) return;
+      const [one, other] = [`list.${randomUUID()}`, `list.${randomUUID()}`];
+      const put = (name: string, createdAt: number) => record(randomUUID(), { name, state: 'SUCCESS', createdAt });
+      await results().put([put(one, 3_000), put(one, 1_000), put(other, 4_000), put(other, 2_000)]);
+      const first = await results().list?.({ names: [one], limit: 1 });
+      assert(first?.nextCursor);
+      const query = { names: [other], limit: 10, cursor: first.nextCursor };
+      const page = await results()
+        .list?.(query)
+        .catch((error: unknown) => assert(isCursorRefusal(error)));
+      if (page !== undefined)
+        assert.deepEqual(
+          page.records.map((each) => each.createdAt),
+          [2_000],
+        );
     });
 
     it('tells a watcher of changes, where it can', async () => {

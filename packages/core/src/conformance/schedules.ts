@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { ScheduleStore, StoredEntry } from '../ports/schedule-store.js';
 import type { ScheduleEntry } from '../schedule/schedule-entry.js';
+import { eventually } from '../testing/eventually.js';
 import type { ConformanceContext, TestRunner } from './context.js';
 import { entry, idsOf, message, receive } from './context.js';
 
@@ -136,14 +137,21 @@ export function scheduleSuite(context: ConformanceContext, { describe, it }: Tes
       assert.deepEqual(await consumer.receive({ max: 1, signal: AbortSignal.timeout(50) }), []);
     });
 
-    it('claim an occurrence for one beat only, where firing is not one step', async () => {
-      if (store().capabilities.atomicFire) return;
+    it('claim an occurrence for one beat only, until it is fired or the claim ends', async () => {
       const one = entry(name());
       await store().upsert([one]);
       await store().advance({ name: one.name, fingerprint: 'f', dueAt: undefined, nextDueAt: 1_000 });
-      const claim = { name: one.name, dueAt: 1_000, ttlMs: 30_000 };
+      const peer = context.peer.schedules;
+      assert(peer);
+      const claim = { name: one.name, dueAt: 1_000, ttlMs: 200 };
       assert.equal(await store().claim({ ...claim, owner: 'a' }), true);
-      assert.equal(await context.peer.schedules?.claim({ ...claim, owner: 'b' }), false);
+      assert.equal(await peer.claim({ ...claim, owner: 'b' }), false);
+      assert.equal(await store().claim({ ...claim, owner: 'a' }), true, 'it may ask again');
+      await eventually(async () => assert.equal(await peer.claim({ ...claim, ttlMs: 30_000, owner: 'b' }), true));
+      assert.equal(await store().claim({ ...claim, owner: 'a' }), false);
+      await peer.advance({ name: one.name, fingerprint: 'f', dueAt: 1_000, nextDueAt: 2_000 });
+      assert.equal(await peer.claim({ ...claim, owner: 'b' }), false, 'it was fired');
+      assert.equal(await store().claim({ ...claim, dueAt: 2_000, owner: 'a' }), true);
     });
 
     it('advance nothing for an entry that is gone', async () => {

@@ -1,4 +1,5 @@
 import { WakeUp } from '../async/wake-up.js';
+import { consumerClosed } from '../errors/consumer-closed.js';
 import type { Consumer, Subscription } from '../ports/broker.js';
 import type { Delivery, ExtendOutcome, SettleOutcome, Settlement, SettlementEffects } from '../ports/delivery.js';
 import type { MemoryBroker } from './memory-broker.js';
@@ -32,6 +33,7 @@ export class MemoryConsumer implements Consumer {
   }
 
   async receive(request: { readonly max: number; readonly signal: AbortSignal }): Promise<readonly Delivery[]> {
+    if (this.closed) throw consumerClosed();
     const deadline = this.state.clock.monotonic() + LONGEST_WAIT_MS;
     while (!this.closed && !request.signal.aborted) {
       const deliveries = this.take(request.max);

@@ -1,4 +1,5 @@
 import type { DeadLetter, MessageStatus, QueuedMessage, QueueFacts, QueueInspector } from '../ports/queue-inspector.js';
+import { checkListLimit, unknownCursor } from '../ports/list-query.js';
 import type { MemoryMessage, MemoryState } from './memory-state.js';
 
 /** The inspector port in memory. */
@@ -31,21 +32,21 @@ export class MemoryInspector implements QueueInspector {
     return Promise.resolve();
   }
 
-  deadLetters(query: { queue?: string; limit: number; cursor?: string }): Promise<{
+  async deadLetters(query: { queue?: string; limit: number; cursor?: string }): Promise<{
     messages: readonly DeadLetter[];
     nextCursor?: string;
   }> {
-    const before = query.cursor === undefined ? Infinity : Number(query.cursor);
+    checkListLimit(query.limit);
+    const before = readPosition(query.cursor);
     const dead = [...this.state.messages.values()]
       .filter((m) => m.status === 'dead' && (query.queue === undefined || m.outgoing.queue === query.queue))
-      .filter((m) => m.sequence < before)
-      .sort((a, b) => b.sequence - a.sequence);
+      .filter((m) => m.diedAt < before.diedAt || (m.diedAt === before.diedAt && m.sequence < before.sequence))
+      .sort((a, b) => b.diedAt - a.diedAt || b.sequence - a.sequence);
     const page = dead.slice(0, query.limit);
     const messages = page.map((m): DeadLetter => ({ ...queued(m), reason: m.reason, diedAt: m.diedAt }));
     const last = page.at(-1);
-    return Promise.resolve(
-      dead.length > page.length && last !== undefined ? { messages, nextCursor: String(last.sequence) } : { messages },
-    );
+    if (dead.length === page.length || last === undefined) return { messages };
+    return { messages, nextCursor: `${last.diedAt}.${last.sequence}` };
   }
 
   redrive(taskIds: readonly string[]): Promise<readonly string[]> {
@@ -86,6 +87,13 @@ export class MemoryInspector implements QueueInspector {
       .filter((message) => message.outgoing.queue === queue)
       .sort((a, b) => a.sequence - b.sequence);
   }
+}
+
+function readPosition(cursor: string | undefined): { readonly diedAt: number; readonly sequence: number } {
+  if (cursor === undefined) return { diedAt: Infinity, sequence: Infinity };
+  const [, diedAt, sequence] = /^(\d{1,15})\.(\d{1,15})$/.exec(cursor) ?? [];
+  if (diedAt === undefined) throw unknownCursor(cursor);
+  return { diedAt: Number(diedAt), sequence: Number(sequence) };
 }
 
 function queued(message: MemoryMessage): QueuedMessage {

@@ -1,4 +1,5 @@
 import type { ResultBackend, ResultPage, ResultQuery, ResultRecord } from '../ports/result-backend.js';
+import { checkListLimit, unknownCursor } from '../ports/list-query.js';
 import { mayReplace } from '../task/task-state.js';
 import type { MemoryState } from './memory-state.js';
 
@@ -62,7 +63,10 @@ export class MemoryResults implements ResultBackend {
     }
   }
 
-  list(query: ResultQuery): Promise<ResultPage> {
+  async list(query: ResultQuery): Promise<ResultPage> {
+    checkListLimit(query.limit);
+    const after = query.cursor;
+    if (after !== undefined && !POSITION.test(after)) throw unknownCursor(after);
     const waiting = [...this.state.messages.keys()]
       .filter((id) => !this.state.results.has(id))
       .map((id) => this.pending(id))
@@ -71,13 +75,10 @@ export class MemoryResults implements ResultBackend {
       .filter((record) => query.states === undefined || query.states.includes(record.state))
       .filter((record) => query.names === undefined || query.names.includes(record.name))
       .sort((a, b) => comparePosition(position(b), position(a)));
-    const after = query.cursor;
     const rest = after === undefined ? all : all.filter((record) => comparePosition(position(record), after) < 0);
     const records = rest.slice(0, query.limit);
     const last = records.at(-1);
-    return Promise.resolve(
-      rest.length > records.length && last !== undefined ? { records, nextCursor: position(last) } : { records },
-    );
+    return rest.length > records.length && last !== undefined ? { records, nextCursor: position(last) } : { records };
   }
 
   cleanUp(): Promise<number> {
@@ -101,6 +102,8 @@ export class MemoryResults implements ResultBackend {
     };
   }
 }
+
+const POSITION = /^\d{16}\|[^]+$/;
 
 /** Text that sorts as (creation instant, id) does. */
 function position(record: ResultRecord): string {

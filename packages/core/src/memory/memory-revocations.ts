@@ -1,4 +1,4 @@
-import type { Revocation, RevocationStore } from '../ports/revocations.js';
+import type { Revocation, RevocationRequest, RevocationStore } from '../ports/revocations.js';
 import { revokedRecord } from '../task/revoked-record.js';
 import type { MemoryResults } from './memory-results.js';
 import type { MemoryState } from './memory-state.js';
@@ -10,18 +10,20 @@ export class MemoryRevocations implements RevocationStore {
     private readonly results: MemoryResults,
   ) {}
 
-  revoke(revocations: readonly Revocation[]): Promise<readonly string[]> {
+  revoke(requests: readonly RevocationRequest[]): Promise<readonly string[]> {
     const removed: string[] = [];
-    for (const revocation of revocations) {
+    for (const { waiting, recordExpiresAt: expiresAt, ...revocation } of requests) {
       this.state.revoked.push({ revocation, sequence: this.state.nextSequence() });
+      if (waiting === 'leave') continue;
       const message = this.state.messages.get(revocation.taskId);
       if (message === undefined || (message.status !== 'ready' && message.status !== 'delayed')) continue;
       this.state.messages.delete(revocation.taskId);
       removed.push(revocation.taskId);
       const { id, task, queue } = message.outgoing;
-      if (message.outgoing.message.headers['ignore_result'] === true) continue;
+      if (waiting === 'drop' || message.outgoing.message.headers['ignore_result'] === true) continue;
       const record = revokedRecord({ taskId: id, name: task, queue, run: message.run, doneAt: this.state.clock.now() });
-      this.results.putNow([{ ...record, createdAt: message.enqueuedAt, expiresAt: revocation.expiresAt }]);
+      const kept = { ...record, createdAt: message.enqueuedAt };
+      this.results.putNow([expiresAt === undefined ? kept : { ...kept, expiresAt }]);
     }
     return Promise.resolve(removed);
   }

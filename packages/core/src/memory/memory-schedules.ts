@@ -1,7 +1,9 @@
-import type { ScheduleStep, ScheduleStore, StoredEntry } from '../ports/schedule-store.js';
+import { occurrenceTaskId } from '../ambient/ids.js';
+import type { OccurrenceClaim, ScheduleStep, ScheduleStore, StoredEntry } from '../ports/schedule-store.js';
 import { isEdited, mergeDeclared } from '../schedule/declared-merge.js';
 import type { ScheduleEntry } from '../schedule/schedule-entry.js';
 import type { MemoryBroker } from './memory-broker.js';
+import type { MemoryLocks } from './memory-locks.js';
 import type { MemoryState } from './memory-state.js';
 
 /** The schedule port in memory. */
@@ -11,6 +13,7 @@ export class MemorySchedules implements ScheduleStore {
   constructor(
     private readonly state: MemoryState,
     private readonly broker: MemoryBroker,
+    private readonly locks: MemoryLocks,
   ) {}
 
   poll(): Promise<{ version: string; now: number }> {
@@ -57,8 +60,9 @@ export class MemorySchedules implements ScheduleStore {
     return Promise.resolve();
   }
 
-  claim(claim: { name: string; dueAt: number }): Promise<boolean> {
-    return Promise.resolve(this.state.schedules.get(claim.name)?.dueAt === claim.dueAt);
+  async claim({ name, dueAt, owner, ttlMs }: OccurrenceClaim): Promise<boolean> {
+    const [answer] = await this.locks.acquire([{ key: occurrenceTaskId(name, dueAt), owner, permits: 1, ttlMs }]);
+    return answer?.status === 'acquired' && this.state.schedules.get(name)?.dueAt === dueAt;
   }
 
   advance(step: ScheduleStep): Promise<boolean> {

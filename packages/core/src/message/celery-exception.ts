@@ -13,8 +13,15 @@ export interface CeleryException {
 
 /** For Python readers; they raise a class of that name, with the message as its only argument. */
 export function celeryException(failure: FailureRecord): CeleryException {
-  return { exc_type: failure.type, exc_message: [failure.message], exc_module: failure.module };
+  const { type, module } = LIMITS.find(({ code }) => code === failure.code) ?? failure;
+  return { exc_type: type, exc_message: [failure.message], exc_module: module };
 }
+
+/** What ended by a limit of time has a name in Python that its callers look for. */
+const LIMITS = [
+  { code: 'TIME_LIMIT_EXCEEDED', type: 'TimeLimitExceeded', module: 'billiard.exceptions' },
+  { code: 'SOFT_TIME_LIMIT_EXCEEDED', type: 'SoftTimeLimitExceeded', module: 'billiard.exceptions' },
+] as const;
 
 /**
  * The failure that Celery stored, with its traceback text. Tolerant: whatever is stored, there is a record. A message
@@ -25,6 +32,7 @@ export function failureFromCelery(exception: unknown, traceback?: unknown): Fail
   const type = fields['exc_type'];
   const module = fields['exc_module'];
   const stack = typeof traceback === 'string' && traceback !== '' ? traceback : undefined;
+  const limit = LIMITS.find((one) => one.type === type && one.module === module);
   return {
     type: typeof type === 'string' && type !== '' ? type.slice(0, MAX_NAME) : 'Exception',
     module: typeof module === 'string' && module !== '' ? module.slice(0, MAX_NAME) : 'builtins',
@@ -34,6 +42,7 @@ export function failureFromCelery(exception: unknown, traceback?: unknown): Fail
     ),
     // The end of a traceback says what happened.
     ...(stack === undefined ? {} : { stack: stack.slice(-DEFAULT_MAX_FAILURE_STACK) }),
+    ...(limit === undefined ? {} : { code: limit.code }),
   };
 }
 

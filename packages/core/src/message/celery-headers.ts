@@ -8,6 +8,7 @@ import {
   checkKeys,
   illTyped,
   isWireName,
+  MAX_LIMIT_SECONDS,
   optionalCount,
   optionalFlag,
   optionalInstant,
@@ -24,6 +25,7 @@ import type { WireFields } from './wire-fields.js';
 export function openHeaders({ headers, properties }: EncodedMessage): TaskEnvelope {
   const id = requiredName(headers, 'id');
   const [timeLimitMs, softTimeLimitMs] = timeLimits(headers);
+  const { replyTo, correlationId, priority, deliveryMode, expiration } = openProperties(properties, id);
   return {
     lang: optionalText(headers, 'lang') ?? 'py',
     id,
@@ -38,16 +40,29 @@ export function openHeaders({ headers, properties }: EncodedMessage): TaskEnvelo
     softTimeLimitMs,
     rootId: optionalName(headers, 'root_id') ?? id,
     parentId: optionalName(headers, 'parent_id'),
-    argsRepr: optionalText(headers, 'argsrepr') ?? '',
-    kwargsRepr: optionalText(headers, 'kwargsrepr') ?? '',
+    argsRepr: optionalText(headers, 'argsrepr'),
+    kwargsRepr: optionalText(headers, 'kwargsrepr'),
     origin: optionalText(headers, 'origin') ?? '',
     ignoreResult: optionalFlag(headers, 'ignore_result') ?? false,
     replacedTaskNesting: optionalCount(headers, 'replaced_task_nesting') ?? 0,
     stampedHeaders: stampedHeaders(headers),
     stamps: stamps(headers),
     customHeaders: customHeaders(headers),
-    ...openProperties(properties, id),
+    replyTo,
+    correlationId,
+    priority,
+    deliveryMode,
+    expiration,
+    ...lostChildren(headers),
   };
+}
+
+/** Our own; Python passes it by. */
+const LOST_CHILDREN = 'taskqueue_lost_children';
+
+function lostChildren(headers: WireFields): Pick<TaskEnvelope, 'lostChildren'> | undefined {
+  // Not even looked up as a field where it is not, as in nearly all messages.
+  return LOST_CHILDREN in headers ? { lostChildren: optionalCount(headers, LOST_CHILDREN) ?? 0 } : undefined;
 }
 
 /** What the properties say; the same in both protocols. */
@@ -67,8 +82,9 @@ export function openProperties(
 /** Headers that are not Celery's, without prototype. Throws DECODE_FAILED for forbidden keys at any depth. */
 export function customHeaders(headers: WireFields): Readonly<Record<string, unknown>> {
   let custom: Record<string, unknown> | undefined;
-  for (const name of Object.keys(headers)) {
-    if (OWN_HEADERS.has(name)) continue;
+  // Without a list of the names: this runs for every message, and most have no header of the user's.
+  for (const name in headers) {
+    if (OWN_HEADERS.has(name) || !Object.hasOwn(headers, name)) continue;
     if (isForbiddenKey(name)) throw illTyped(name, 'absent: it is not allowed as a header', headers[name]);
     checkKeys(headers[name], `headers.${name}`);
     custom ??= Object.create(null) as Record<string, unknown>;
@@ -78,7 +94,7 @@ export function customHeaders(headers: WireFields): Readonly<Record<string, unkn
 }
 
 /**
- * The headers in Celery's order, all keys always there; then the custom ones, then `compression`. In dialect 5.2 the
+ * The headers in Celery's order, all keys always there but representations that nobody reads; then the custom ones, then `compression`. In dialect 5.2 the
  * last three are written only where they say something. Throws UsageError TASK_OPTIONS_INVALID.
  */
 export function taskHeaders(
@@ -99,8 +115,8 @@ export function taskHeaders(
     timelimit: [seconds(message.timeLimitMs, 'timeLimitMs'), seconds(message.softTimeLimitMs, 'softTimeLimitMs')],
     root_id: message.rootId,
     parent_id: message.parentId ?? null,
-    argsrepr: message.argsRepr,
-    kwargsrepr: message.kwargsRepr,
+    ...(message.argsRepr === undefined ? {} : { argsrepr: message.argsRepr }),
+    ...(message.kwargsRepr === undefined ? {} : { kwargsrepr: message.kwargsRepr }),
     origin: message.origin,
     ignore_result: message.ignoreResult,
   };
@@ -110,9 +126,60 @@ export function taskHeaders(
     headers['stamped_headers'] = message.stampedHeaders ?? null;
     headers['stamps'] = message.stamps;
   }
+  if (message.lostChildren) headers[LOST_CHILDREN] = message.lostChildren;
   addCustomHeaders(headers, message.customHeaders);
   if (compression !== undefined) headers['compression'] = compression;
   return headers;
+}
+
+/**
+ * Only the headers that differ from what a reader of Celery's (worker/request.py) and ours takes for granted: half of a
+ * small message is nulls otherwise. Throws UsageError TASK_OPTIONS_INVALID.
+ */
+export function leanHeaders(message: TaskEnvelope, compression: string | undefined): Record<string, unknown> {
+  const { id, rootId, timeLimitMs, softTimeLimitMs } = message;
+  const headers: Record<string, unknown> = {
+    lang: message.lang,
+    task: wireName(message.task, 'task'),
+    id: wireName(id, 'id'),
+  };
+  if (message.shadow !== undefined) headers['shadow'] = message.shadow;
+  if (message.eta !== undefined) headers['eta'] = wireInstant(message.eta, 'eta');
+  if (message.expires !== undefined) headers['expires'] = wireInstant(message.expires, 'expires');
+  if (message.group !== undefined) headers['group'] = message.group;
+  if (message.groupIndex !== undefined) headers['group_index'] = message.groupIndex;
+  if (message.retries > 0) headers['retries'] = message.retries;
+  if (timeLimitMs !== undefined || softTimeLimitMs !== undefined) {
+    headers['timelimit'] = [seconds(timeLimitMs, 'timeLimitMs'), seconds(softTimeLimitMs, 'softTimeLimitMs')];
+  }
+  if (rootId !== id) headers['root_id'] = rootId;
+  if (message.parentId !== undefined) headers['parent_id'] = message.parentId;
+  if (message.argsRepr !== undefined) headers['argsrepr'] = message.argsRepr;
+  if (message.kwargsRepr !== undefined) headers['kwargsrepr'] = message.kwargsRepr;
+  if (message.origin !== '') headers['origin'] = message.origin;
+  if (message.ignoreResult) headers['ignore_result'] = true;
+  if (message.replacedTaskNesting > 0) headers['replaced_task_nesting'] = message.replacedTaskNesting;
+  if (message.stampedHeaders !== undefined) {
+    headers['stamped_headers'] = message.stampedHeaders;
+    headers['stamps'] = message.stamps;
+  }
+  if (message.lostChildren) headers[LOST_CHILDREN] = message.lostChildren;
+  addCustomHeaders(headers, message.customHeaders);
+  if (compression !== undefined) headers['compression'] = compression;
+  return headers;
+}
+
+/** The properties that say something. */
+export function leanProperties(message: TaskEnvelope): MessageProperties {
+  const properties: Record<string, unknown> = {};
+  if (message.replyTo !== '') properties['reply_to'] = message.replyTo;
+  if (message.replyTo !== '' || message.correlationId !== message.id) {
+    properties['correlation_id'] = message.correlationId;
+  }
+  if (message.deliveryMode !== PERSISTENT) properties['delivery_mode'] = message.deliveryMode;
+  if (message.expiration !== undefined) properties['expiration'] = message.expiration;
+  if (message.priority !== undefined && message.priority !== 0) properties['priority'] = message.priority;
+  return properties;
 }
 
 /** The properties Celery sets; `expiration` and `priority` only where there is one. */
@@ -132,7 +199,8 @@ const NO_HEADERS: Readonly<Record<string, unknown>> = Object.freeze(Object.creat
 const OWN_HEADERS: ReadonlySet<string> = new Set(
   (
     'lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr ' +
-    'origin ignore_result replaced_task_nesting stamped_headers stamps compression'
+    'origin ignore_result replaced_task_nesting stamped_headers stamps compression ' +
+    LOST_CHILDREN
   ).split(' '),
 );
 
@@ -200,8 +268,8 @@ function wireInstant(epochMs: number | undefined, field: string): string | null 
 
 function seconds(ms: number | undefined, field: string): number | null {
   if (ms === undefined) return null;
-  if (Number.isFinite(ms) && ms > 0) return ms / 1000;
-  throw invalid(field, ms, 'a positive number of milliseconds');
+  if (ms > 0 && ms <= MAX_LIMIT_SECONDS * 1_000) return ms / 1000;
+  throw invalid(field, ms, `a positive number of milliseconds, at most ${MAX_LIMIT_SECONDS} seconds`);
 }
 
 function invalid(field: string, value: unknown, expected: string, remedy?: string): UsageError {

@@ -1,12 +1,14 @@
 import { isTaskQueueError, MessageError, showValue } from '../errors/errors.js';
 import type { CeleryDialect } from './celery-dialect.js';
-import { openHeaders, taskHeaders, taskProperties } from './celery-headers.js';
+import { leanHeaders, leanProperties, openHeaders, taskHeaders, taskProperties } from './celery-headers.js';
 import { openProtocol1 } from './celery-protocol-v1.js';
 import { compress, decompress } from './compression-codec.js';
-import type { EncodedMessage } from './encoded-message.js';
+import type { EncodedMessage, MessageBody } from './encoded-message.js';
+import { bodyBytes, bodySize } from './encoded-message.js';
 import { DEFAULT_PAYLOAD_LIMITS } from './payload-limits.js';
 import type { PayloadLimits } from './payload-limits.js';
 import type { Serializer, SerializerRegistry } from './serializer.js';
+import { decodeBodyWith } from './serializer.js';
 import type { TaskBody, TaskEnvelope, TaskMessage } from './task-message.js';
 import {
   illTyped,
@@ -39,6 +41,8 @@ export interface EncodeTaskOptions {
   readonly dialect: CeleryDialect;
   /** `zlib`, `gzip`, `brotli`, `zstd` or `none`. Default `none`. */
   readonly compression?: string;
+  /** Leave out the headers and properties that readers fill in by themselves. Default false: all that Celery writes. */
+  readonly lean?: boolean;
 }
 
 export interface DecodeOptions {
@@ -52,13 +56,13 @@ export interface DecodeOptions {
  * TASK_OPTIONS_INVALID for a field that no header can hold.
  */
 export function encodeTaskMessage(message: TaskMessage, options: EncodeTaskOptions): EncodedMessage {
-  const { serializer, dialect, compression = 'none' } = options;
+  const { serializer, dialect, compression = 'none', lean = false } = options;
   const { args, kwargs, callbacks = null, errbacks = null, chain = null, chord = null } = message;
   const plain = serializer.encode([args, kwargs, { callbacks, errbacks, chain, chord }], BODY_NAMES);
-  const compressed = compress(plain, compression);
+  const compressed = compression === 'none' ? undefined : compress(bodyBytes(plain), compression);
   return {
-    headers: taskHeaders(message, dialect, compressed?.mediaType),
-    properties: taskProperties(message),
+    headers: lean ? leanHeaders(message, compressed?.mediaType) : taskHeaders(message, dialect, compressed?.mediaType),
+    properties: lean ? leanProperties(message) : taskProperties(message),
     contentType: serializer.contentType,
     contentEncoding: serializer.contentEncoding,
     body: compressed?.bytes ?? plain,
@@ -127,20 +131,20 @@ function decodeContent(encoded: EncodedMessage, options: DecodeOptions): unknown
   checkEncoding(encoded, serializer);
   const { body } = encoded;
   const { maxBytes } = limits;
-  if (!(body instanceof Uint8Array)) throw illTyped('body', 'bytes', body);
-  if (body.byteLength > maxBytes) {
-    throw undecodable(`The body is ${body.byteLength} bytes long, more than ${maxBytes} (limit maxBytes).`, {
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) throw illTyped('body', 'bytes or text', body);
+  if (3 * body.length > maxBytes && bodySize(body) > maxBytes) {
+    throw undecodable(`The body is ${bodySize(body)} bytes long, more than ${maxBytes} (limit maxBytes).`, {
       limit: 'maxBytes',
     });
   }
   const compression = optionalText(encoded.headers, 'compression') ?? '';
-  const bytes = compression === '' ? body : decompress(body, compression, { maxBytes });
-  return decodeWith(serializer, bytes, limits);
+  const plain = compression === '' ? body : decompress(bodyBytes(body), compression, { maxBytes });
+  return decodeWith(serializer, plain, limits);
 }
 
-function decodeWith(serializer: Serializer, bytes: Uint8Array, limits: PayloadLimits): unknown {
+function decodeWith(serializer: Serializer, body: MessageBody, limits: PayloadLimits): unknown {
   try {
-    return serializer.decode(bytes, limits);
+    return decodeBodyWith(serializer, body, limits);
   } catch (error) {
     if (isTaskQueueError(error)) throw error;
     // A serializer's own error may quote the body, which may hold secrets.

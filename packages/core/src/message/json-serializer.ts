@@ -1,4 +1,6 @@
 import type { CeleryDialect } from './celery-dialect.js';
+import type { MessageBody } from './encoded-message.js';
+import { bodySize } from './encoded-message.js';
 import { readJson } from './json-reader.js';
 import { writeJson } from './json-writer.js';
 import { payloadLimits } from './payload-limits.js';
@@ -38,13 +40,19 @@ export function jsonSerializer(options: JsonSerializerOptions = {}): Serializer 
     contentType: 'application/json',
     contentEncoding: 'utf-8',
     encode: (value, names = 'value') => writeJson(value, { dialect, limits, names }),
-    decode: (bytes, callLimits = limits) => decode(bytes, callLimits),
+    decode: (bytes, callLimits = limits) => {
+      checkBytes(bytes, callLimits);
+      return parse(utf8Text(bytes), callLimits);
+    },
+    decodeText: (text, callLimits = limits) => {
+      checkBytes(text, callLimits);
+      return parse(text, callLimits);
+    },
   };
 }
 
-function decode(bytes: Uint8Array, limits: PayloadLimits): unknown {
-  checkSize(bytes, limits);
-  const text = utf8Text(bytes);
+function parse(text: string, limits: PayloadLimits): unknown {
+  checkShape(text, limits);
   if (!NEEDS_EXACT_READER.test(text)) {
     try {
       return JSON.parse(text);
@@ -58,35 +66,49 @@ function decode(bytes: Uint8Array, limits: PayloadLimits): unknown {
 /** What `JSON.parse` would let pass or lose; an escaped letter or underscore may spell any of the words. */
 const NEEDS_EXACT_READER = /__proto__|__type__|constructor|prototype|\\u00[5-7]|(?<![.\d])\d{16}/;
 
-/** On the bytes, before anything is parsed. Smaller texts than the shortest one over a limit are not scanned. */
-function checkSize(bytes: Uint8Array, { maxBytes, maxDepth, maxKeys }: PayloadLimits): void {
-  const size = bytes.byteLength;
+function checkBytes(body: MessageBody, { maxBytes }: PayloadLimits): void {
+  // A character is at most three bytes.
+  if (3 * body.length <= maxBytes) return;
+  const size = bodySize(body);
   if (size > maxBytes) throw over('maxBytes', `is ${size} bytes long, more than ${maxBytes}`);
-  if (size < 2 * (maxDepth + 1) && size < SHORTEST_MEMBER * (maxKeys + 1)) return;
-  const { depth, keys } = measure(bytes);
+}
+
+/** Before anything is parsed. What has too few brackets and colons to pass a limit, as nearly everything, is not scanned. */
+function checkShape(text: string, { maxDepth, maxKeys }: PayloadLimits): void {
+  const brackets = occurrences(text, '[', maxDepth) + occurrences(text, '{', maxDepth);
+  if (brackets <= maxDepth && occurrences(text, ':', maxKeys) <= maxKeys) return;
+  const { depth, keys } = measure(text);
   if (depth > maxDepth) throw over('maxDepth', `is nested ${depth} deep, more than ${maxDepth}`);
   if (keys > maxKeys) throw over('maxKeys', `has ${keys} keys, more than ${maxKeys}`);
 }
 
-/** `"":0,` */
-const SHORTEST_MEMBER = 5;
+/** Counts no further than one more than `most`. */
+function occurrences(text: string, character: string, most: number): number {
+  let count = 0;
+  let at = text.indexOf(character);
+  while (at >= 0 && count <= most) {
+    count += 1;
+    at = text.indexOf(character, at + 1);
+  }
+  return count;
+}
 
-function measure(bytes: Uint8Array): { readonly depth: number; readonly keys: number } {
+function measure(text: string): { readonly depth: number; readonly keys: number } {
   let open = 0;
   let depth = 0;
   let keys = 0;
   let inString = false;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at];
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
     if (inString) {
-      if (byte === 0x22) inString = false;
-      else if (byte === 0x5c) at += 1;
-    } else if (byte === 0x22) inString = true;
-    else if (byte === 0x5b || byte === 0x7b) {
+      if (code === 0x22) inString = false;
+      else if (code === 0x5c) at += 1;
+    } else if (code === 0x22) inString = true;
+    else if (code === 0x5b || code === 0x7b) {
       open += 1;
       if (open > depth) depth = open;
-    } else if (byte === 0x5d || byte === 0x7d) open -= 1;
-    else if (byte === 0x3a) keys += 1;
+    } else if (code === 0x5d || code === 0x7d) open -= 1;
+    else if (code === 0x3a) keys += 1;
   }
   return { depth, keys };
 }

@@ -14,11 +14,11 @@ export interface WriteJsonOptions {
 }
 
 /**
- * A value as JSON bytes, as Python would write them. Throws UsageError VALUE_NOT_SERIALIZABLE and nothing else: also
+ * A value as JSON text, as Python would write it, and all of it ASCII. Throws UsageError VALUE_NOT_SERIALIZABLE and nothing else: also
  * for getters and `toJSON` methods that throw. Stops as soon as a limit is passed.
  */
-export function writeJson(value: unknown, options: WriteJsonOptions): Uint8Array {
-  return new JsonWriter(options).bytes(value);
+export function writeJson(value: unknown, options: WriteJsonOptions): string {
+  return new JsonWriter(options).written(value);
 }
 
 /** What is wrong with a value, and what to do about it. */
@@ -37,7 +37,7 @@ class JsonWriter {
     this.limits = options.limits;
   }
 
-  bytes(value: unknown): Uint8Array {
+  written(value: unknown): string {
     try {
       this.write(value);
     } catch (error) {
@@ -45,8 +45,7 @@ class JsonWriter {
       // A getter, a Proxy or toJSON threw; the path still says where.
       this.refuse(undefined, ['threw when it was read', 'Send plain data.'], error);
     }
-    // The text is ASCII, so its length is its size in bytes.
-    return Buffer.from(this.text, 'latin1');
+    return this.text;
   }
 
   private write(value: unknown): void {

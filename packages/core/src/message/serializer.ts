@@ -1,5 +1,7 @@
 import { ConfigurationError, MessageError, showValue } from '../errors/errors.js';
 import type { ConfigurationProblem } from '../errors/errors.js';
+import type { MessageBody } from './encoded-message.js';
+import { bodyBytes } from './encoded-message.js';
 import type { PayloadLimits } from './payload-limits.js';
 
 /** Turns values into bytes and back. Synchronous and pure. */
@@ -14,9 +16,19 @@ export interface Serializer {
    * Throws UsageError VALUE_NOT_SERIALIZABLE that names the path of what cannot be sent. `names` is what the value is
    * called in that path (default `value`), or, for a tuple, what its elements are called.
    */
-  encode(value: unknown, names?: string | readonly string[]): Uint8Array;
+  encode(value: unknown, names?: string | readonly string[]): MessageBody;
   /** Throws MessageError DECODE_FAILED. `limits` replace those the serializer was made with. */
   decode(bytes: Uint8Array, limits?: PayloadLimits): unknown;
+  /** The same for text that stands for its UTF-8 bytes; without it, text is turned into bytes first. */
+  decodeText?(text: string, limits?: PayloadLimits): unknown;
+}
+
+/** Reads a body in either form. */
+export function decodeBodyWith(serializer: Serializer, body: MessageBody, limits?: PayloadLimits): unknown {
+  if (typeof body !== 'string') return serializer.decode(body, limits);
+  return serializer.decodeText === undefined
+    ? serializer.decode(bodyBytes(body), limits)
+    : serializer.decodeText(body, limits);
 }
 
 export interface SerializerRegistryOptions {
@@ -79,6 +91,11 @@ const PICKLE: ReadonlySet<string> = new Set([
   'application/x-python-serialize',
   'application/x-python-pickle',
 ]);
+
+/** Is it a name or a media type of Python's pickle? */
+export function isPickle(text: string): boolean {
+  return PICKLE.has(text);
+}
 
 function pickleProblem(serializer: Serializer, path: string): ConfigurationProblem[] {
   const { name, contentType } = serializer;

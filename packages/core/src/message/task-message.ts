@@ -31,13 +31,15 @@ export interface TaskEnvelope {
   readonly groupIndex: number | undefined;
   /** Retries made so far. */
   readonly retries: number;
+  /** How often a child of a worker was lost while it ran it, since the last retry; absent: never. */
+  readonly lostChildren?: number;
   readonly timeLimitMs: number | undefined;
   readonly softTimeLimitMs: number | undefined;
   readonly rootId: string;
   readonly parentId: string | undefined;
-  /** The arguments as text for monitors, bounded. */
-  readonly argsRepr: string;
-  readonly kwargsRepr: string;
+  /** The arguments as text for monitors, bounded; undefined where only this library reads the queue. */
+  readonly argsRepr: string | undefined;
+  readonly kwargsRepr: string | undefined;
   /** Who sent it: `gen<pid>@<host>` or a worker's name. */
   readonly origin: string;
   readonly ignoreResult: boolean;

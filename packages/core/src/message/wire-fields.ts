@@ -147,7 +147,7 @@ function showBounded(value: unknown): string {
 }
 
 /** Longer limits are no limits, and their milliseconds could not be counted. */
-const MAX_LIMIT_SECONDS = 2_147_483_647;
+export const MAX_LIMIT_SECONDS = 2_147_483_647;
 
 function limitMs(seconds: unknown): number | undefined {
   if (seconds === undefined || seconds === null || seconds === 0) return undefined;

@@ -5,7 +5,10 @@ import type { PayloadLimits } from './payload-limits.js';
 import type { Serializer } from './serializer.js';
 import { SerializerRegistry } from './serializer.js';
 
-type WireSettings = Pick<TaskQueueSettings, 'dialect' | 'maxBodyBytes' | 'maxBodyDepth' | 'maxBodyKeys'>;
+type WireSettings = Pick<
+  TaskQueueSettings,
+  'dialect' | 'maxBodyBytes' | 'maxBodyDepth' | 'maxBodyKeys' | 'serializers'
+>;
 
 /** What we write with. */
 export function serializerFrom(settings: WireSettings): Serializer {
@@ -14,7 +17,7 @@ export function serializerFrom(settings: WireSettings): Serializer {
 
 /** What we read with. */
 export function serializersFrom(settings: WireSettings): SerializerRegistry {
-  return new SerializerRegistry({ serializers: [serializerFrom(settings)] });
+  return new SerializerRegistry({ serializers: [serializerFrom(settings), ...(settings.serializers ?? [])] });
 }
 
 export function decodeOptionsFrom(settings: WireSettings): DecodeOptions {

@@ -40,6 +40,10 @@ export class InlinePool implements ExecutionPool {
     return this.stuckRuns;
   }
 
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
   run(execution: Execution, control: ExecutionControl): Promise<Outcome> {
     this.running += 1;
     const work = this.runner.run(execution, control);
@@ -64,6 +68,10 @@ export class InlinePool implements ExecutionPool {
   onIdle(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  abandon(): Promise<void> {
+    return Promise.resolve();
   }
 
   close(): Promise<void> {

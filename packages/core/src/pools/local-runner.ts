@@ -38,7 +38,7 @@ export class LocalRunner {
     const envelope = openEnvelope(outgoing.message, this.decoding);
     const message = { ...envelope, ...decodeBody(outgoing.message, envelope, this.decoding) };
     const outcome = await this.runner.run(
-      { message, queue: outgoing.queue, run: 1, attempt: 1, worker: 'local', deadline: undefined },
+      { message, queue: outgoing.queue, run: 1, attempt: 1, worker: 'local', deadline: undefined, wantsValue: true },
       { signal: new AbortController().signal, progress: () => Promise.resolve() },
     );
     return this.unwrap(outcome);

@@ -38,7 +38,8 @@ export interface Consumer {
   /**
    * At most `max` deliveries, at least one unless the signal aborts or a bounded wait passes (then none). A message
    * that was lost by a runner before (`lostLeases` > 0) comes alone: at most one such message is leased to a consumer
-   * at a time, so that a task that kills its process cannot take its neighbours' blame.
+   * at a time, so that a task that kills its process cannot take its neighbours' blame. Rejects when the consumer was
+   * closed before.
    */
   receive(request: { readonly max: number; readonly signal: AbortSignal }): Promise<readonly Delivery[]>;
   /**
@@ -82,6 +83,8 @@ export interface Subscription {
   readonly consumerId: string;
   /** How long a lease lives without renewal, milliseconds. */
   readonly leaseMs: number;
+  /** The longest time limit of the tasks that hold their message while they run, milliseconds; absent: none has one. */
+  readonly longestRunMs?: number;
 }
 
 export interface QueueDeclaration {
@@ -145,5 +148,12 @@ export interface BrokerCapabilities {
   readonly countsLostLeases: boolean;
   /** A repeated publication of a live id is recognised. */
   readonly deduplicates: boolean;
+  /**
+   * Only this library reads its queues: what serves other readers alone (`argsrepr`, `kwargsrepr`) is left out of
+   * messages, and the worker derives it where a record wants it. Absent: Python workers and monitors may read them.
+   */
+  readonly privateQueues?: true;
+  /** What is released may go to the end of the line. Absent: it goes back to its place. */
+  readonly releasesToEnd?: true;
   readonly maxMessageBytes?: number;
 }

@@ -1,5 +1,6 @@
 import type { EncodedMessage } from '../message/encoded-message.js';
 import type { OutgoingMessage } from './broker.js';
+import type { ChordNews } from './chord-store.js';
 import type { ResultRecord } from './result-backend.js';
 
 /** One message leased to one consumer. Data only: it can be logged, queued and sent to a pool. */
@@ -41,6 +42,8 @@ export type Settlement =
 export interface SettlementEffects {
   readonly results?: readonly ResultRecord[];
   readonly publish?: readonly OutgoingMessage[];
+  /** For the worker alone: it is acted upon before, and drivers do not see it. */
+  readonly chords?: ChordNews;
 }
 
 export type SettleOutcome = 'settled' | 'lost';

@@ -1,4 +1,8 @@
+import type { BarrierStore } from './barrier-store.js';
 import type { Broker } from './broker.js';
+import type { ChordStore } from './chord-store.js';
+import type { LockStore } from './lock-store.js';
+import type { PubSub } from './pub-sub.js';
 import type { QueueInspector } from './queue-inspector.js';
 import type { ResultBackend } from './result-backend.js';
 import type { RevocationStore } from './revocations.js';
@@ -13,9 +17,19 @@ export interface Driver {
   readonly contract: 1;
   readonly broker?: Broker;
   readonly results?: ResultBackend;
+  /**
+   * Results sent to their callers over the broker itself, as Celery's `rpc://` does; used where `results: 'rpc'` is
+   * chosen, and only there.
+   */
+  readonly rpc?: ResultBackend;
   readonly revocations?: RevocationStore;
   readonly schedules?: ScheduleStore;
   readonly inspector?: QueueInspector;
+  readonly locks?: LockStore;
+  readonly barriers?: BarrierStore;
+  /** Where Celery's own result backend of the same store counts chords. */
+  readonly chords?: ChordStore;
+  readonly pubsub?: PubSub;
   /** Where it is, without credentials, for logs. */
   describe(): string;
   /** Idempotent; the ports may be used after it resolved. */

@@ -2,7 +2,13 @@ import type { EncodedValue } from './result-backend.js';
 import type { TaskMessage } from '../message/task-message.js';
 import type { Outcome } from '../task/task-outcome.js';
 
-/** Runs one execution somewhere, with a known ability to kill it. */
+/**
+ * Runs one execution somewhere, with a known ability to kill it.
+ *
+ * ```text
+ *   new ─start─► open ─abandon─► (nothing runs) ─close─► closed
+ * ```
+ */
 export interface ExecutionPool {
   readonly kind: 'inline' | 'thread' | 'process';
   /** Can a run be killed without killing the worker? */
@@ -13,6 +19,8 @@ export interface ExecutionPool {
   readonly idle: number;
   /** Slots held by runs that passed their hard limit and still do not end (never in a preemptible pool). */
   readonly stuck: number;
+  /** Resolves when there is a slot. Rejects when there will never be one, e.g. because the application does not boot there. */
+  start(): Promise<void>;
   /** Never rejects because of the task. The signal's reason tells why it should stop. */
   run(execution: Execution, control: ExecutionControl): Promise<Outcome>;
   /**
@@ -23,6 +31,12 @@ export interface ExecutionPool {
   resize(size: number): void;
   /** Calls back when a slot becomes free. */
   onIdle(listener: () => void): () => void;
+  /**
+   * Ends what still runs, where the pool can: its promises settle as interrupted. Resolves when nothing of it runs any
+   * more. Where the pool cannot, nothing happens.
+   */
+  abandon(): Promise<void>;
+  /** Starts nothing more, and gives back all threads and processes. */
   close(): Promise<void>;
 }
 
@@ -36,6 +50,8 @@ export interface Execution {
   readonly worker: string;
   /** Epoch milliseconds. */
   readonly deadline: number | undefined;
+  /** Someone will look at what it returns. */
+  readonly wantsValue: boolean;
 }
 
 /** What a run may ask of the worker while it runs. */

@@ -2,6 +2,11 @@ import type { EncodedMessage } from '../message/encoded-message.js';
 
 /** For operators: depths, peeking, pausing, dead letters. Kept off the broker so that a minimal driver stays small. */
 export interface QueueInspector {
+  /**
+   * What this store cannot tell; absent: it can tell everything. Those facts are undefined, peeking at such messages is
+   * CAPABILITY_UNSUPPORTED, and purging leaves delayed ones.
+   */
+  readonly cannotTell?: readonly QueueFact[];
   /** Every queue the store knows. */
   queues(): Promise<readonly QueueFacts[]>;
   /** Messages of a queue, oldest first, without taking them. */
@@ -15,7 +20,7 @@ export interface QueueInspector {
   /** A paused queue keeps accepting messages and hands none out, until resumed; survives restarts. */
   pause(queue: string): Promise<void>;
   resume(queue: string): Promise<void>;
-  /** Dead letters, newest first. */
+  /** Dead letters, newest first, 1 to 1000 a page. A UsageError names `limit` or `cursor` when it cannot be. */
   deadLetters(query: { readonly queue?: string; readonly limit: number; readonly cursor?: string }): Promise<{
     readonly messages: readonly DeadLetter[];
     readonly nextCursor?: string;
@@ -26,14 +31,17 @@ export interface QueueInspector {
 
 export type MessageStatus = 'ready' | 'delayed' | 'leased';
 
+export type QueueFact = 'delayed' | 'leased' | 'oldestReadyMs';
+
 export interface QueueFacts {
   readonly name: string;
   readonly paused: boolean;
   readonly ready: number;
-  readonly delayed: number;
-  readonly leased: number;
+  /** Undefined where the store cannot tell (`cannotTell`); so is `leased`. */
+  readonly delayed: number | undefined;
+  readonly leased: number | undefined;
   readonly dead: number;
-  /** Age of the oldest ready message in milliseconds; undefined when none is ready. */
+  /** Age of the oldest ready message in milliseconds; undefined when none is ready, or where the store cannot tell. */
   readonly oldestReadyMs: number | undefined;
 }
 

@@ -13,8 +13,16 @@ export interface ResultBackend {
   forget(taskIds: readonly string[]): Promise<void>;
   /** Yields records of these ids as they change, until the signal aborts. Lossy: a waiter also polls. */
   watch?(taskIds: readonly string[], signal: AbortSignal): AsyncIterable<ResultRecord>;
-  /** A page of records, newest first. Absent where the store cannot list. */
+  /**
+   * A page of records, newest first. Absent where the store cannot list. A UsageError names `limit` or `cursor` when it
+   * cannot be; see `checkListLimit` and `unknownCursor`.
+   */
   list?(query: ResultQuery): Promise<ResultPage>;
+  /**
+   * For results that are sent to whoever called: tells that this process is about to send these tasks, and answers the
+   * address that their messages have to carry. Absent where results are kept for everybody.
+   */
+  expect?(taskIds: readonly string[]): Promise<string>;
   /** Removes records whose `expiresAt` has passed, in bounded batches; absent where the store expires by itself. */
   cleanUp?(): Promise<number>;
 }
@@ -43,6 +51,8 @@ export interface ResultRecord {
   readonly rootId?: string;
   readonly groupId?: string;
   readonly children?: readonly string[];
+  /** Where the caller waits for the record, for a backend that sends it there (`expect`); others do not keep it. */
+  readonly replyTo?: string;
   /** Name of the schedule entry that sent it. */
   readonly periodicTaskName?: string;
   /** Epoch milliseconds. */
@@ -65,7 +75,7 @@ export interface ResultQuery {
   readonly names?: readonly string[];
   /** 1 to 1000. */
   readonly limit: number;
-  /** From the previous page. */
+  /** From the previous page of the same query; with another one, a place in that list all the same, or refused. */
   readonly cursor?: string;
 }
 

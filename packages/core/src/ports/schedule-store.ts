@@ -19,15 +19,10 @@ export interface ScheduleStore {
   upsert(entries: readonly ScheduleEntry[]): Promise<void>;
   remove(names: readonly string[]): Promise<void>;
   /**
-   * Takes an occurrence for `ttlMs` before publishing it, where `atomicFire` is false. False: someone else has it, or
-   * it was fired already.
+   * Takes an occurrence before publishing it, where `atomicFire` is false. False: someone else has it, or it was fired
+   * already. Who has it may ask again.
    */
-  claim(claim: {
-    readonly name: string;
-    readonly dueAt: number;
-    readonly owner: string;
-    readonly ttlMs: number;
-  }): Promise<boolean>;
+  claim(claim: OccurrenceClaim): Promise<boolean>;
   /**
    * Moves the entry from `dueAt` to `nextDueAt`; with `atomicFire`, publishes `publish` in the same step. False: the
    * entry does not stand at `dueAt` any more, and nothing was done. `dueAt` undefined: the entry had no due instant yet.
@@ -38,6 +33,15 @@ export interface ScheduleStore {
 export interface ScheduleStoreCapabilities {
   /** `advance` publishes in the same step as the broker of the same driver. */
   readonly atomicFire: boolean;
+}
+
+export interface OccurrenceClaim {
+  readonly name: string;
+  readonly dueAt: number;
+  /** Unique among beats. */
+  readonly owner: string;
+  /** Milliseconds until somebody else may have it. */
+  readonly ttlMs: number;
 }
 
 export interface ScheduleStep {

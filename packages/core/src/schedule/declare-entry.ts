@@ -26,6 +26,7 @@ export interface ScheduleInit {
 export interface ScheduleEntryInit extends ScheduleInit {
   readonly name: string;
   readonly task: string;
+  /** What JSON can hold, as are `kwargs` and `headers`: the entry is kept as text that an operator may edit. */
   readonly args?: readonly unknown[];
   readonly kwargs?: Readonly<Record<string, unknown>>;
   readonly queue?: string;
@@ -43,6 +44,9 @@ export interface ScheduleEntryInit extends ScheduleInit {
   readonly jitter?: Duration;
   readonly overlap?: OverlapPolicy;
 }
+
+/** Of arguments and headers; messages have no room for more either. */
+const DEEPEST = 100;
 
 const KNOWN_FIELDS: ReadonlySet<string> = new Set<keyof ScheduleEntryInit>([
   'name',
@@ -82,12 +86,12 @@ export function declareEntry(init: ScheduleEntryInit): ScheduleEntry {
   const schedule = specFrom(init, path, problems);
   const expiresMs =
     init.expires === undefined || init.expires instanceof Date ? undefined : parseDuration(init.expires);
-  if (init.expires !== undefined && !(init.expires instanceof Date) && expiresMs === undefined) {
-    problems.push({ path: `${path}.expires`, expected: 'a duration or a Date', value: init.expires });
+  if (init.expires !== undefined && !(init.expires instanceof Date) && !(expiresMs !== undefined && expiresMs > 0)) {
+    problems.push({ path: `${path}.expires`, expected: 'a duration above 0, or a Date', value: init.expires });
   }
-  if (typeof init.name !== 'string' || init.name === '' || init.name.length > 200) {
-    problems.push({ path: `${path}.name`, expected: '1 to 200 characters', value: init.name });
-  }
+  checkKeys(init, path, problems);
+  checkCall(init, path, problems);
+  checkDates(init, path, problems);
   checkPolicies(init, path, problems);
   const misfireGraceMs = duration('misfireGrace');
   const jitterMs = duration('jitter');
@@ -111,34 +115,67 @@ export function declareEntry(init: ScheduleEntryInit): ScheduleEntry {
     ...(expiresMs === undefined ? {} : { expiresMs }),
     ...(expires instanceof Date ? { expiresAt: expires.getTime() } : {}),
     ...(startTime === undefined ? {} : { startTime: startTime.getTime() }),
-    ...(misfireGraceMs === undefined ? {} : { misfireGraceMs }),
-    ...(jitterMs === undefined ? {} : { jitterMs }),
+    ...(misfireGraceMs === undefined ? {} : { misfireGraceMs: Math.round(misfireGraceMs) }),
+    ...(jitterMs === undefined ? {} : { jitterMs: Math.round(jitterMs) }),
   };
 }
 
-function checkPolicies(init: ScheduleEntryInit, path: string, problems: ConfigurationProblem[]): void {
-  const { misfire, misfireLimit, overlap, priority } = init;
+function checkKeys(init: ScheduleEntryInit, path: string, problems: ConfigurationProblem[]): void {
   for (const key of Object.keys(init)) {
-    if (!KNOWN_FIELDS.has(key)) {
-      problems.push({ path: `${path}.${key}`, expected: `one of ${[...KNOWN_FIELDS].join(', ')}`, value: key });
+    if (KNOWN_FIELDS.has(key)) continue;
+    problems.push({ path: `${path}.${key}`, expected: `one of ${[...KNOWN_FIELDS].join(', ')}`, value: key });
+  }
+}
+
+/** What is sent. Whether the task takes it is for whoever knows the task. */
+function checkCall(init: ScheduleEntryInit, path: string, problems: ConfigurationProblem[]): void {
+  const { name, task, queue, priority, args = [], kwargs = {}, headers = {} } = init;
+  if (typeof name !== 'string' || name === '' || name.length > 200) {
+    problems.push({ path: `${path}.name`, expected: '1 to 200 characters', value: name });
+  }
+  if (typeof task !== 'string' || task === '' || task.length > 255) {
+    problems.push({ path: `${path}.task`, expected: 'the name of a task, 1 to 255 characters', value: task });
+  }
+  if (queue !== undefined && !QUEUE_NAME.test(queue)) {
+    const expected = 'a queue name: 1 to 128 letters, digits and "_.:-"';
+    problems.push({ path: `${path}.queue`, expected, value: queue });
+  }
+  if (!isWhole(priority, MAX_PRIORITY)) {
+    problems.push({ path: `${path}.priority`, expected: `a whole number from 0 to ${MAX_PRIORITY}`, value: priority });
+  }
+  if (!Array.isArray(args)) problems.push({ path: `${path}.args`, expected: 'a list', value: args });
+  for (const [field, value] of Object.entries({ args, kwargs, headers })) {
+    if (field !== 'args' && !isRecord(value)) {
+      problems.push({ path: `${path}.${field}`, expected: 'an object', value });
+    } else if (!isJson(value)) {
+      const remedy = 'Send text or a number, and let the task make of it what it needs.';
+      problems.push({ path: `${path}.${field}`, expected: 'what JSON can hold', value, remedy });
     }
   }
-  if (init.queue !== undefined && !QUEUE_NAME.test(init.queue)) {
-    problems.push({
-      path: `${path}.queue`,
-      expected: 'a queue name: 1 to 128 letters, digits and "_.:-"',
-      value: init.queue,
-    });
+}
+
+function checkDates(init: ScheduleEntryInit, path: string, problems: ConfigurationProblem[]): void {
+  for (const field of ['startTime', 'expires', 'clocked'] as const) {
+    const value: unknown = init[field];
+    if (value instanceof Date) {
+      const year = value.getUTCFullYear();
+      if (year >= 1 && year <= 9_999) continue;
+      problems.push({ path: `${path}.${field}`, expected: 'a Date of the years 1 to 9999', value: String(value) });
+    } else if (value !== undefined && field !== 'expires') {
+      problems.push({ path: `${path}.${field}`, expected: 'a Date', value });
+    }
   }
+}
+
+function checkPolicies(init: ScheduleEntryInit, path: string, problems: ConfigurationProblem[]): void {
+  const { misfire, misfireLimit, overlap, description } = init;
   for (const field of ['enabled', 'oneOff'] as const) {
     if (init[field] !== undefined && typeof init[field] !== 'boolean') {
       problems.push({ path: `${path}.${field}`, expected: 'true or false', value: init[field] });
     }
   }
-  for (const field of ['startTime', 'clocked'] as const) {
-    if (init[field] !== undefined && !(init[field] instanceof Date)) {
-      problems.push({ path: `${path}.${field}`, expected: 'a Date', value: init[field] });
-    }
+  if (description !== undefined && typeof description !== 'string') {
+    problems.push({ path: `${path}.description`, expected: 'text', value: description });
   }
   if (misfire !== undefined && !['skip', 'one', 'all'].includes(misfire)) {
     problems.push({ path: `${path}.misfire`, expected: "'skip', 'one' or 'all'", value: misfire });
@@ -146,20 +183,29 @@ function checkPolicies(init: ScheduleEntryInit, path: string, problems: Configur
   if (overlap !== undefined && !['allow', 'skip'].includes(overlap)) {
     problems.push({ path: `${path}.overlap`, expected: "'allow' or 'skip'", value: overlap });
   }
-  const whole: readonly (readonly [string, number | undefined, number])[] = [
-    ['misfireLimit', misfireLimit, BATCH_LIMIT],
-    ['priority', priority, MAX_PRIORITY],
-  ];
-  for (const [field, value, most] of whole) {
-    if (value === undefined || (Number.isInteger(value) && value >= 0 && value <= most)) continue;
-    problems.push({ path: `${path}.${field}`, expected: `a whole number from 0 to ${most}`, value });
+  if (!isWhole(misfireLimit, BATCH_LIMIT)) {
+    const expected = `a whole number from 0 to ${BATCH_LIMIT}`;
+    problems.push({ path: `${path}.misfireLimit`, expected, value: misfireLimit });
   }
-  for (const field of ['startTime', 'expires', 'clocked'] as const) {
-    const value = init[field];
-    if (value instanceof Date && Number.isNaN(value.getTime())) {
-      problems.push({ path: `${path}.${field}`, expected: 'a valid Date', value: 'Invalid Date' });
-    }
-  }
+}
+
+function isWhole(value: number | undefined, most: number): boolean {
+  return value === undefined || (Number.isInteger(value) && value >= 0 && value <= most);
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Would it come back from JSON as it was? Not so dates, bytes, NaN, functions, cycles. */
+function isJson(value: unknown, depth = 0): boolean {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || depth > DEEPEST) return false;
+  if (Array.isArray(value)) return Array.from(value).every((item) => isJson(item, depth + 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  return Object.values(value).every((item) => isJson(item, depth + 1));
 }
 
 function specFrom(init: ScheduleInit, path: string, problems: ConfigurationProblem[]): ScheduleSpec | undefined {

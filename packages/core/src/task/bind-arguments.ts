@@ -9,8 +9,10 @@ export interface CallArguments {
 }
 
 /**
- * Puts keyword arguments in their places by the declared parameter names and checks every argument that has a schema.
- * A promise only where a schema is asynchronous. Throws TASK_ARGUMENTS_INVALID, which is never retried.
+ * Puts keyword arguments in their places by the declared parameter names, and checks that none is too many and every
+ * argument that has a schema. What would be lost without a word is refused: a caller of another version may give it, or
+ * a link that puts a result before the arguments. The one rule of client, worker and stored schedules. A promise only
+ * where a schema is asynchronous. Throws TASK_ARGUMENTS_INVALID, which is never retried.
  */
 export function bindArguments(definition: TaskDefinition, call: CallArguments): unknown[] | Promise<unknown[]> {
   const args = placeKeywords(definition, call);
@@ -18,17 +20,22 @@ export function bindArguments(definition: TaskDefinition, call: CallArguments): 
 }
 
 function placeKeywords(definition: TaskDefinition, { args, kwargs }: CallArguments): unknown[] {
+  const { maxArguments: most } = definition;
+  if (most !== undefined && args.length > most) {
+    const what = `takes ${most} argument${most === 1 ? '' : 's'} and got ${args.length}`;
+    throw invalid(definition, what, 'args', ['Give it the parameter, or use an immutable signature (si) in a link.']);
+  }
   const placed = [...args];
   for (const [key, value] of Object.entries(kwargs)) {
     const index = definition.params.indexOf(key);
     if (index < 0) {
-      throw invalid(definition, `has no parameter "${key}"`, key, [
+      throw invalid(definition, `has no parameter "${key}"`, `kwargs.${key}`, [
         definition.params.length === 0
           ? 'Declare the names with `params: [...]` so that keyword arguments can be used.'
           : `Its parameters are: ${definition.params.join(', ')}.`,
       ]);
     }
-    if (index < args.length) throw invalid(definition, `got parameter "${key}" twice`, key, []);
+    if (index < args.length) throw invalid(definition, `got parameter "${key}" twice`, `kwargs.${key}`, []);
     placed[index] = value;
   }
   for (let index = 0; index < placed.length; index += 1) if (!(index in placed)) placed[index] = undefined;

@@ -40,6 +40,15 @@ export const DEFAULT_MAX_RETRY_DELAY_MS = 600_000;
 
 /** Fills in the defaults; throws TASK_OPTIONS_INVALID that names the field. */
 export function retryPolicy(init: RetryOptionsInit = {}): RetryPolicy {
+  if (typeof init !== 'object' || init === null) throw invalid('retry', init, 'an object such as { max: 0 }');
+  for (const key of Object.keys(init)) {
+    if (!KNOWN.has(key)) throw invalid(`retry.${key}`, key, `one of ${[...KNOWN].join(', ')}`);
+  }
+  if (init.for !== undefined && init.for !== true) checkMatchers(init.for, 'retry.for');
+  if (init.notFor !== undefined) checkMatchers(init.notFor, 'retry.notFor');
+  if (init.jitter !== undefined && typeof init.jitter !== 'boolean') {
+    throw invalid('retry.jitter', init.jitter, 'true or false');
+  }
   const backoff = init.backoff ?? 'fixed';
   if (backoff !== 'fixed' && backoff !== 'exponential')
     throw invalid('retry.backoff', backoff, "'fixed' or 'exponential'");
@@ -59,6 +68,23 @@ export function retryPolicy(init: RetryOptionsInit = {}): RetryPolicy {
     maxDelayMs: toMilliseconds(init.maxDelay ?? DEFAULT_MAX_RETRY_DELAY_MS, 'retry.maxDelay'),
     jitter: init.jitter ?? backoff === 'exponential',
   };
+}
+
+const KNOWN: ReadonlySet<string> = new Set<keyof RetryOptionsInit>([
+  'max',
+  'for',
+  'notFor',
+  'delay',
+  'backoff',
+  'maxDelay',
+  'jitter',
+]);
+
+/** Throws TASK_OPTIONS_INVALID for what is no list of error classes, names and tests. */
+export function checkMatchers(value: unknown, field: string): void {
+  const isMatcher = (one: unknown): boolean => typeof one === 'function' || (typeof one === 'string' && one !== '');
+  if (Array.isArray(value) && value.every(isMatcher)) return;
+  throw invalid(field, value, 'a list of error classes, names or tests');
 }
 
 /** Does the policy retry this error by itself? Errors of ours that can never succeed are not retried. */

@@ -3,8 +3,9 @@ import { QUEUE_NAME } from '../config/queue-name.js';
 import { parseDuration } from '../config/duration.js';
 import type { ConfigurationProblem } from '../errors/errors.js';
 import { ConfigurationError, UsageError } from '../errors/errors.js';
+import { MAX_LIMIT_SECONDS } from '../message/wire-fields.js';
 import type { ErrorMatcher, RetryPolicy } from './retry-policy.js';
-import { retryPolicy } from './retry-policy.js';
+import { checkMatchers, retryPolicy } from './retry-policy.js';
 import type { TaskOptions } from './task-options.js';
 import { MAX_PRIORITY } from './task-options.js';
 
@@ -16,6 +17,8 @@ export interface TaskDefinition {
   /** One schema an argument; a hole means unchecked. */
   readonly schemas: readonly StandardSchemaV1[];
   readonly params: readonly string[];
+  /** Arguments that the handler takes at most; undefined where that is not known, as of a plain function. */
+  readonly maxArguments: number | undefined;
   readonly retry: RetryPolicy;
   readonly expiresMs: number | undefined;
   readonly softTimeLimitMs: number | undefined;
@@ -54,8 +57,18 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof TaskOptions>([
 /** Turns a schema option into Standard Schemas. Classes need an adapter, which the Nest package brings. */
 export type SchemaAdapter = (schemaClass: new () => object) => StandardSchemaV1;
 
+/** What only the place that the task is defined in can know. */
+export interface TaskSurroundings {
+  readonly adapter?: SchemaAdapter;
+  readonly maxArguments?: number | undefined;
+}
+
 /** Checks the options and fills in the defaults. Throws a ConfigurationError with every problem. */
-export function defineTask(name: string, options: TaskOptions = {}, adapter?: SchemaAdapter): TaskDefinition {
+export function defineTask(
+  name: string,
+  options: TaskOptions = {},
+  { adapter, maxArguments }: TaskSurroundings = {},
+): TaskDefinition {
   const problems: ConfigurationProblem[] = [];
   const path = `task ${name}`;
   checkNames(name, options, path, problems);
@@ -71,6 +84,7 @@ export function defineTask(name: string, options: TaskOptions = {}, adapter?: Sc
   const limits = { soft: duration('softTimeLimit'), hard: duration('timeLimit') };
   checkValues(options, limits, path, problems);
   const retry = collect(() => retryPolicy(options.retry), path, problems);
+  collect(() => checkMatchers(options.throws ?? [], 'throws'), path, problems);
   const schemas = collect(() => schemaList(options.schema, adapter, path), path, problems);
   const expiresMs = duration('expires');
   const resultExpiresMs = duration('resultExpires');
@@ -81,6 +95,7 @@ export function defineTask(name: string, options: TaskOptions = {}, adapter?: Sc
     priority: options.priority ?? 0,
     schemas,
     params: options.params ?? [],
+    maxArguments,
     retry,
     expiresMs,
     softTimeLimitMs: limits.soft,
@@ -121,6 +136,21 @@ function checkValues(
   }
   if (ack !== undefined && ack !== 'late' && ack !== 'early') {
     problems.push({ path: `${path}.ack`, expected: "'late' or 'early'", value: ack });
+  }
+  for (const field of ['ignoreResult', 'storeErrorsEvenIfIgnored', 'trackStarted', 'bind'] as const) {
+    const value = options[field];
+    if (value !== undefined && typeof value !== 'boolean') {
+      problems.push({ path: `${path}.${field}`, expected: 'true or false', value });
+    }
+  }
+  for (const [field, limit] of [
+    ['softTimeLimit', limits.soft],
+    ['timeLimit', limits.hard],
+  ] as const) {
+    if (limit !== undefined && (limit <= 0 || limit > MAX_LIMIT_SECONDS * 1_000)) {
+      const expected = `more than 0 and at most ${MAX_LIMIT_SECONDS} seconds`;
+      problems.push({ path: `${path}.${field}`, expected, value: options[field] });
+    }
   }
   if (limits.soft !== undefined && limits.hard !== undefined && limits.soft > limits.hard) {
     problems.push({

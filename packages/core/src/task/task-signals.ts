@@ -1,4 +1,6 @@
 import type { Duration } from '../config/duration.js';
+import { toMilliseconds } from '../config/duration.js';
+import { UsageError, showValue } from '../errors/errors.js';
 
 /**
  * How a handler ends otherwise than by returning or failing. Signals are thrown, but they are control flow: never
@@ -39,8 +41,17 @@ export interface RetryOptions {
 /** Run the task again later; uses an attempt. Thrown by `ctx.retry()`. */
 export class Retry extends TaskSignal {
   readonly kind = 'retry';
+  /** Throws UsageError TASK_OPTIONS_INVALID for a wait that cannot be. */
   constructor(readonly options: RetryOptions = {}) {
     super('Retry', options.cause === undefined ? undefined : { cause: options.cause });
+    const { countdown, eta, max } = options;
+    if (countdown !== undefined) toMilliseconds(countdown, 'retry.countdown');
+    if (eta !== undefined && !(eta instanceof Date && Number.isFinite(eta.getTime()))) {
+      throw invalid('retry.eta', eta, 'a valid Date');
+    }
+    if (max !== undefined && max !== Infinity && !(Number.isInteger(max) && max >= 0)) {
+      throw invalid('retry.max', max, 'a whole number from 0, or Infinity');
+    }
   }
 }
 
@@ -52,6 +63,7 @@ export class Snooze extends TaskSignal {
     readonly reason?: string,
   ) {
     super(reason ?? 'Snooze');
+    toMilliseconds(delay, 'snooze.delay');
   }
 }
 
@@ -74,4 +86,12 @@ export class Reject extends TaskSignal {
     super(reason, options.cause === undefined ? undefined : { cause: options.cause });
     this.requeue = options.requeue ?? false;
   }
+}
+
+function invalid(field: string, value: unknown, expected: string): UsageError {
+  return new UsageError({
+    code: 'TASK_OPTIONS_INVALID',
+    message: `${field} must be ${expected}, got ${showValue(value)}.`,
+    fields: { field, value, expected },
+  });
 }

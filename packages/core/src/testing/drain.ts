@@ -33,5 +33,5 @@ export async function drained({ worker, inspector, clock }: DrainOptions): Promi
 async function isIdle(worker: DrainOptions['worker'], inspector: QueueInspector): Promise<boolean> {
   const queues = (await inspector.queues()).filter(({ name, paused }) => worker.queues.includes(name) && !paused);
   const { active, buffered } = worker.status();
-  return active + buffered === 0 && queues.every(({ ready, leased }) => ready + leased === 0);
+  return active + buffered === 0 && queues.every(({ ready, leased = 0 }) => ready + leased === 0);
 }

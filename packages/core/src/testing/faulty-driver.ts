@@ -9,7 +9,10 @@ import type { Driver } from '../ports/driver.js';
 
 /** A port and one of its methods: `broker.publish`, `consumer.settle`, `results.put`, `schedules.advance`, … */
 export type PortOperation =
-  `${'broker' | 'consumer' | 'results' | 'revocations' | 'schedules' | 'inspector' | 'driver'}.${string}`;
+  `${'broker' | 'consumer' | 'results' | 'revocations' | 'schedules' | 'inspector' | 'locks' | 'barriers' | 'pubsub' | 'driver'}.${string}`;
+
+/** Methods that give no promise: their streams are untouched. */
+const STREAMS: ReadonlySet<string> = new Set(['watch', 'subscribe']);
 
 /**
  * A driver that breaks on command. Everything it is not told to break goes through.
@@ -23,9 +26,13 @@ export class FaultyDriver implements Driver {
   readonly name: string;
   readonly broker?: Broker;
   readonly results?: NonNullable<Driver['results']>;
+  readonly rpc?: NonNullable<Driver['rpc']>;
   readonly revocations?: NonNullable<Driver['revocations']>;
   readonly schedules?: NonNullable<Driver['schedules']>;
   readonly inspector?: NonNullable<Driver['inspector']>;
+  readonly locks?: NonNullable<Driver['locks']>;
+  readonly barriers?: NonNullable<Driver['barriers']>;
+  readonly pubsub?: NonNullable<Driver['pubsub']>;
   private isDown: (operation: PortOperation) => boolean = () => false;
   private delayMs = 0;
   private readonly lostReplies = new Map<PortOperation, number>();
@@ -36,12 +43,16 @@ export class FaultyDriver implements Driver {
     private readonly options: { readonly clock?: Clock } = {},
   ) {
     this.name = inner.name;
-    const { broker, results, revocations, schedules, inspector } = inner;
+    const { broker, results, rpc, revocations, schedules, inspector, locks, barriers, pubsub } = inner;
     if (broker !== undefined) this.broker = this.port('broker', broker);
     if (results !== undefined) this.results = this.port('results', results);
+    if (rpc !== undefined) this.rpc = this.port('results', rpc);
     if (revocations !== undefined) this.revocations = this.port('revocations', revocations);
     if (schedules !== undefined) this.schedules = this.port('schedules', schedules);
     if (inspector !== undefined) this.inspector = this.port('inspector', inspector);
+    if (locks !== undefined) this.locks = this.port('locks', locks);
+    if (barriers !== undefined) this.barriers = this.port('barriers', barriers);
+    if (pubsub !== undefined) this.pubsub = this.port('pubsub', pubsub);
   }
 
   /** Until `up`, these operations (default: all) reject with BROKER_UNAVAILABLE and have no effect. */
@@ -89,7 +100,7 @@ export class FaultyDriver implements Driver {
     return new Proxy(port, {
       get: (target, property) => {
         const member: unknown = Reflect.get(target, property, target);
-        if (typeof member !== 'function' || typeof property !== 'string' || property === 'watch') {
+        if (typeof member !== 'function' || typeof property !== 'string' || STREAMS.has(property)) {
           return typeof member === 'function' ? (member.bind(target) as unknown) : member;
         }
         const method = member as (...args: unknown[]) => Promise<unknown>;

@@ -1,20 +1,23 @@
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
-import { TaskError } from '../errors/errors.js';
+import { isTaskQueueError, TaskError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
 import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
-import type { Delivery } from '../ports/delivery.js';
+import type { Delivery, Settlement } from '../ports/delivery.js';
 import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
 import type { Outcome } from '../task/task-outcome.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
+import { parkEarly } from './early.js';
+import type { EndedBefore } from './ended-before.js';
 import type { Lookahead } from './lookahead.js';
+import type { Finished } from './outcome-policy.js';
 import { OutcomePolicy } from './outcome-policy.js';
 import type { RevocationList } from './revocation-list.js';
 import { Run } from './run.js';
 import type { Refusal } from './refusal.js';
-import { refuse } from './refusal.js';
+import { lossesOf, refuse } from './refusal.js';
 import type { Settler } from './settler.js';
 import { timeLimiter } from './time-limiter.js';
 import type { WorkerEvents } from './worker-events.js';
@@ -27,12 +30,13 @@ export interface ExecutorOptions {
   readonly policy: OutcomePolicy;
   readonly results: ResultBackend | undefined;
   readonly revocations: RevocationList;
+  readonly endedBefore: EndedBefore;
   readonly lookahead: Lookahead;
   readonly decoding: DecodeOptions;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Deliveries that lost their runner so often are not started again. */
-  readonly maxLostLeases: number;
+  readonly maxLost: number;
   readonly trackStarted: boolean;
   readonly events: WorkerEvents;
   /** An early acknowledgement: the run goes on without a lease, which nobody must look for any more. */
@@ -43,6 +47,9 @@ export interface ExecutorOptions {
   readonly onSettled: (delivery: Delivery) => void;
 }
 
+/** A run that was told to stop, because it was revoked or is someone else's by now, is killed after this where that can be. */
+const INTERRUPTED_GRACE_MS = 5_000;
+
 /** Why the worker stops a run from outside; the reason of the run's signal. */
 export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
 
@@ -52,6 +59,7 @@ export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
  * ```text
  *   open headers ─► known? not lost too often? not expired? not revoked? ─► decode ─► (early ack) ─► run under limits
  *        │                         │ no: refuse                                │ no: dead letter        │
+ *        │                         │ eta lies ahead: back to the broker until then
  *        └─► dead letter ◄─────────┴──────────────────────────────────────────┘                        ▼
  *                                                   settle with result and follow-ups ◄── convert the outcome
  * ```
@@ -61,12 +69,20 @@ export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
 export class Executor {
   private readonly runs = new Map<Delivery, Run>();
   private readonly byTask = new Map<string, Run>();
+  private readonly startedOf = new Map<string, number>();
   private readonly interrupted = new Map<Delivery, InterruptReason>();
+  /** Of runs in a pool that can kill. */
+  private readonly killers = new Map<Delivery, () => void>();
 
   constructor(private readonly options: ExecutorOptions) {}
 
   get active(): readonly Run[] {
     return [...this.runs.values()];
+  }
+
+  /** Task name → how often one was started here. */
+  get started(): ReadonlyMap<string, number> {
+    return this.startedOf;
   }
 
   get activeCount(): number {
@@ -91,6 +107,9 @@ export class Executor {
     if (run === undefined || this.interrupted.has(delivery)) return;
     this.interrupted.set(delivery, reason);
     run.abort(interruptError(run, reason));
+    // A shutdown has a grace of its own.
+    if (reason === 'shutdown' || !this.options.pool.preemptible) return;
+    this.options.clock.timer(INTERRUPTED_GRACE_MS, () => this.killers.get(delivery)?.(), { unref: true });
   }
 
   interruptTask(taskId: string, reason: InterruptReason): void {
@@ -98,24 +117,33 @@ export class Executor {
     if (run !== undefined) this.interrupt(run.delivery, reason);
   }
 
-  private async process(delivery: Delivery): Promise<void> {
-    const opened = refuse.malformed(delivery, () => openEnvelope(delivery.message, this.options.decoding));
-    if ('refusal' in opened) return this.refused(opened.refusal);
-    const envelope = opened.value;
-    const task = this.options.registry.find(envelope.task);
+  /** Throws or rejects. Not async, nor is what it only hands on: each such function costs every task a promise. */
+  private process(delivery: Delivery): Promise<void> {
+    const { decoding, registry, clock } = this.options;
+    let envelope: TaskEnvelope;
+    try {
+      envelope = openEnvelope(delivery.message, decoding);
+    } catch (error) {
+      return this.refused(refuse.malformed(delivery, error));
+    }
+    const task = registry.find(envelope.task);
     const refusal = this.admission(delivery, envelope, task);
     if (refusal !== undefined) return this.refused(refusal);
-    const decoded = refuse.undecodable(delivery, envelope, () =>
+    const parked = parkEarly(delivery, envelope, clock.now());
+    if (parked !== undefined) return this.withoutSlot(parked);
+    let message: TaskMessage;
+    try {
       // The envelope is ours alone, so it may become the message.
-      Object.assign(envelope, decodeBody(delivery.message, envelope, this.options.decoding)),
-    );
-    if ('refusal' in decoded) return this.refused(decoded.refusal);
-    await this.run(delivery, task as RegisteredTask, decoded.value);
+      message = Object.assign(envelope, decodeBody(delivery.message, envelope, decoding));
+    } catch (error) {
+      return this.refused(refuse.undecodable(delivery, envelope, error));
+    }
+    return this.run(delivery, task as RegisteredTask, message);
   }
 
   private admission(delivery: Delivery, envelope: TaskEnvelope, task: RegisteredTask | undefined) {
     const now = this.options.clock.now();
-    if ((delivery.lostLeases ?? 0) >= this.options.maxLostLeases) return refuse.poison(delivery, envelope);
+    if (lossesOf(delivery, envelope) >= this.options.maxLost) return refuse.poison(delivery, envelope);
     if (task === undefined) return refuse.unknownTask(delivery, envelope);
     if (envelope.expires !== undefined && envelope.expires <= now) return refuse.expired(delivery, envelope);
     if (this.options.revocations.has(envelope.id)) return refuse.revoked(delivery, envelope);
@@ -123,16 +151,33 @@ export class Executor {
   }
 
   private async refused(refusal: Refusal): Promise<void> {
-    const { policy, events, settler, onRefused } = this.options;
+    const { policy, events } = this.options;
     events.emit(refusal.event);
-    const settled = settler.settle(policy.settleRefusal(refusal));
-    onRefused();
+    await this.withoutSlot(policy.settleRefusal(refusal, this.chordMember(refusal)));
+  }
+
+  /** The whole message of a refused task that may be a member of a chord; headers do not say of which. */
+  private chordMember({ delivery, envelope }: Refusal): TaskMessage | undefined {
+    if (envelope?.group === undefined) return undefined;
+    try {
+      return { ...envelope, ...decodeBody(delivery.message, envelope, this.options.decoding) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  private async withoutSlot(settlement: Settlement): Promise<void> {
+    const settled = this.options.settler.settle(settlement);
+    this.options.onRefused();
     await settled;
   }
 
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {
-    const { settler, policy, clock, events } = this.options;
+    const { settler, clock, events, endedBefore } = this.options;
     if (this.byTask.has(message.id)) await this.endOf(message.id);
+    if (endedBefore.mayHave(delivery, message) && (await endedBefore.has(message))) {
+      return this.withoutSlot({ kind: 'ack', delivery });
+    }
     const early = task.definition.ack === 'early';
     if (early) {
       if ((await settler.settle({ kind: 'ack', delivery })) === 'lost') return;
@@ -142,17 +187,24 @@ export class Executor {
     if (events.heard) events.emit({ type: 'task-started', task: run.facts });
     if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
     const began = clock.monotonic();
-    const outcome = await this.runInPool(run);
+    const outcome = this.overruled(run, await this.runInPool(run));
     const runtimeMs = clock.monotonic() - began;
     this.options.lookahead.observe(runtimeMs);
     this.finish(run);
-    if (early) {
-      const settlement = policy.settleOutcome({ run, outcome: afterEarlyAck(outcome, run), runtimeMs });
-      if (settlement !== undefined) await settler.complete(settlement);
-      return;
+    const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
+    if (settlement === undefined) return;
+    if (early) await settler.complete(settlement);
+    else await settler.settle(settlement);
+  }
+
+  /** Whatever a handler asked for, its message is settled: it would stay leased to this worker otherwise, and its caller wait. */
+  private decide(finished: Finished): Settlement | undefined {
+    const { policy } = this.options;
+    try {
+      return policy.settleOutcome(finished);
+    } catch (error) {
+      return policy.settleUndecided(finished, error);
     }
-    const settlement = policy.settleOutcome({ run, outcome, runtimeMs });
-    if (settlement !== undefined) await settler.settle(settlement);
   }
 
   /**
@@ -167,13 +219,16 @@ export class Executor {
   }
 
   private begin(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Run {
-    const run = new Run({ delivery, task, message, clock: this.options.clock, record: this.recordProgress });
+    const { clock, policy } = this.options;
+    const isRecorded = policy.mayRecord(task.definition, message);
+    const run = new Run({ delivery, task, message, clock, record: this.recordProgress, isRecorded });
     this.runs.set(delivery, run);
     this.byTask.set(message.id, run);
+    this.startedOf.set(message.task, (this.startedOf.get(message.task) ?? 0) + 1);
     return run;
   }
 
-  private async runInPool(run: Run): Promise<Outcome> {
+  private runInPool(run: Run): Promise<Outcome> {
     const { pool, clock } = this.options;
     const { definition } = run.task;
     const hardMs = run.message.timeLimitMs ?? definition.timeLimitMs;
@@ -185,23 +240,23 @@ export class Executor {
       attempt: run.attempt,
       worker: this.options.worker,
       deadline: hardMs === undefined ? undefined : run.startedAt + hardMs,
+      wantsValue: this.options.policy.wantsValue(run),
     };
-    const limiter = timeLimiter({ clock, softMs, hardMs, run, terminate: () => pool.terminate(execution) });
-    const outcome = await pool.run(execution, run);
-    limiter.cancel();
-    return this.overruled(run, outcome);
+    const terminate = (): void => pool.terminate(execution);
+    if (pool.preemptible) this.killers.set(run.delivery, terminate);
+    if (softMs === undefined && hardMs === undefined) return pool.run(execution, run);
+    const limiter = timeLimiter({ clock, softMs, hardMs, run, terminate });
+    return pool.run(execution, run).finally(() => limiter.cancel());
   }
 
   /** What stopped a run from outside decides its outcome, unless the handler succeeded all the same. */
   private overruled(run: Run, outcome: Outcome): Outcome {
     const reason = this.interrupted.get(run.delivery);
-    if (outcome.kind === 'timed-out') {
-      if (!this.options.pool.preemptible) {
-        this.options.events.emit({ type: 'task-stuck', task: run.facts, limitMs: outcome.limitMs });
-      }
-      return outcome;
+    const timedOut = outcome.kind === 'timed-out';
+    if (timedOut && !this.options.pool.preemptible) {
+      this.options.events.emit({ type: 'task-stuck', task: run.facts, limitMs: outcome.limitMs });
     }
-    if (reason === undefined) return outcome;
+    if (reason === undefined || (timedOut && reason === 'shutdown')) return outcome;
     if (reason === 'lease-lost') return { kind: 'lost' };
     if (outcome.kind === 'succeeded') return outcome;
     return reason === 'revoked' ? { kind: 'revoked' } : { kind: 'interrupted' };
@@ -210,11 +265,13 @@ export class Executor {
   private finish(run: Run): void {
     this.runs.delete(run.delivery);
     this.interrupted.delete(run.delivery);
+    this.killers.delete(run.delivery);
     if (this.byTask.get(run.message.id) === run) this.byTask.delete(run.message.id);
     run.finish();
   }
 
   private recordStart(run: Run): void {
+    if (!this.options.policy.keepsResult(run)) return;
     const record = this.options.policy.record(run, 'STARTED', { startedAt: run.startedAt });
     this.put(record).catch((error: unknown) => {
       this.options.logger.warn(`The start of ${run.message.id} could not be recorded: ${String(error)}`, 'Executor');
@@ -222,10 +279,19 @@ export class Executor {
   }
 
   private readonly recordProgress = async (run: Run, progress: EncodedValue): Promise<void> => {
-    if (!this.runs.has(run.delivery)) return;
-    await this.put(
-      this.options.policy.record(run, 'PROGRESS', { progress, result: progress, startedAt: run.startedAt }),
-    );
+    if (!this.runs.has(run.delivery) || !this.options.policy.keepsResult(run)) return;
+    const record = this.options.policy.record(run, 'PROGRESS', {
+      progress,
+      result: progress,
+      startedAt: run.startedAt,
+    });
+    try {
+      await this.put(record);
+    } catch (error) {
+      // A store that is away for a moment is no failure of the task; what comes after will be recorded.
+      if (!isTaskQueueError(error) || !error.retryable) throw error;
+      this.options.logger.warn(`Progress of ${run.message.id} was not recorded: ${error.message}`, 'Executor');
+    }
   };
 
   private async put(record: ResultRecord): Promise<void> {
@@ -237,7 +303,17 @@ export class Executor {
 function afterEarlyAck(outcome: Outcome, run: Run): Outcome {
   if (outcome.kind === 'interrupted') return { kind: 'failed', error: run.signal.reason };
   if (outcome.kind === 'rejected') return { ...outcome, requeue: false };
+  if (outcome.kind === 'worker-lost') return { kind: 'failed', error: childLostError(run, outcome.reason) };
   return outcome;
+}
+
+function childLostError(run: Run, reason: string): TaskError {
+  const { id, task } = run.message;
+  return new TaskError(
+    { code: 'WORKER_LOST', message: `${task}[${id}] lost the child that ran it: ${reason}.` },
+    id,
+    undefined,
+  );
 }
 
 function interruptError(run: Run, reason: InterruptReason): TaskError {

@@ -25,6 +25,18 @@ export interface FetcherOptions {
 const LONGEST_WAIT_FOR_SLOT_MS = 250;
 
 /**
+ * Tasks that end at once would run through the whole buffer before the event loop turns: the request for more, and what they
+ * settle, are on their way to the store while the next ones run.
+ */
+const STARTS_IN_A_TURN = 500;
+
+/**
+ * So many may have ended without the store having said that they are settled. Results may be kept by a store that is
+ * away while the broker is not; then no more is taken until it is back.
+ */
+const MOST_UNSETTLED = 10_000;
+
+/**
  * Asks the broker for as many messages as can start, no more. One request is under way at a time.
  *
  * ```text
@@ -42,11 +54,17 @@ export class Fetcher {
   private loop: Promise<void> | undefined;
   private watch: ClockTimer | undefined;
   private started = 0;
+  private startedInTurn = 0;
+  private turn: NodeJS.Immediate | undefined;
   /** Monotonic time at which the buffer was last filled. */
   private filledAt = 0;
   private unlisten: (() => void) | undefined;
   private lastSuccess: number | undefined;
   private paused = false;
+  private draining = false;
+  private drainAgain = false;
+  /** Too much is unsettled. */
+  private crowded = false;
   /** Aborted to end the request under way: at a pause, and at the stop. */
   private receiving = new AbortController();
 
@@ -61,6 +79,11 @@ export class Fetcher {
     return this.buffer.length;
   }
 
+  /** Leased, and not started yet. */
+  get waiting(): readonly Delivery[] {
+    return this.buffer;
+  }
+
   start(): void {
     this.lastSuccess = this.options.clock.monotonic();
     this.unlisten = this.options.pool.onIdle(() => this.refill());
@@ -73,6 +96,7 @@ export class Fetcher {
     this.receiving.abort();
     this.unlisten?.();
     this.watch?.cancel();
+    clearImmediate(this.turn);
     await this.giveBack();
     await this.loop;
     await this.giveBack();
@@ -103,10 +127,13 @@ export class Fetcher {
         continue;
       }
       try {
+        const askedAt = clock.monotonic();
         const deliveries = await this.options.consumer.receive({ max: want, signal: this.receiving.signal });
         this.lastSuccess = clock.monotonic();
         failures = 0;
-        if (deliveries.length > 0) this.take(deliveries);
+        // An answer that waited for us while we were frozen is not news: giving it back asks the store.
+        if (this.options.leases.stoodStillSince(askedAt)) await this.release(deliveries);
+        else if (deliveries.length > 0) this.take(deliveries);
         if (this.paused) await this.giveBack();
       } catch (error) {
         if (this.receiving.signal.aborted) continue;
@@ -122,8 +149,11 @@ export class Fetcher {
 
   private want(): number {
     if (this.paused) return 0;
-    const { pool, lookahead } = this.options;
+    const { pool, lookahead, leases } = this.options;
     const ahead = lookahead.size(pool.size);
+    const running = pool.size - pool.idle;
+    this.crowded = leases.count - this.buffer.length - running >= MOST_UNSETTLED;
+    if (this.crowded) return 0;
     const capacity = pool.idle + ahead - this.buffer.length;
     // No trickle: while something is buffered, ask again when half of it is used up.
     if (this.buffer.length > 0 && this.buffer.length > ahead / 2) return 0;
@@ -152,16 +182,48 @@ export class Fetcher {
     if (this.want() > 0) this.bell.ring();
   }
 
+  /** The store has answered about one. */
+  settled(): void {
+    if (this.crowded && this.want() > 0) this.bell.ring();
+  }
+
   private drain(): void {
+    // A delivery that is refused at once frees its slot while we are still at it.
+    this.drainAgain = this.draining;
+    if (this.draining) return;
+    this.draining = true;
+    do {
+      this.drainAgain = false;
+      this.startBuffered();
+    } while (this.drainAgain);
+    this.draining = false;
+  }
+
+  private startBuffered(): void {
     if (this.stopping.signal.aborted || this.paused || this.buffer.length === 0) return;
-    if (this.isStale()) {
-      void this.giveBack();
-      return;
+    for (let slots = this.options.pool.idle; slots > 0; slots -= 1) {
+      // Asked before each, because even between two of them the process may be frozen.
+      if (this.isStale()) {
+        void this.giveBack();
+        return;
+      }
+      if (this.startedInTurn >= STARTS_IN_A_TURN) {
+        this.turn ??= setImmediate(() => this.nextTurn());
+        return;
+      }
+      const delivery = this.buffer.shift();
+      if (delivery === undefined) break;
+      this.started += 1;
+      this.startedInTurn += 1;
+      this.options.execute(delivery);
     }
-    const starting = this.buffer.splice(0, Math.min(this.buffer.length, this.options.pool.idle));
-    this.started += starting.length;
-    for (const delivery of starting) this.options.execute(delivery);
     if (this.buffer.length > 0 && this.watch === undefined) this.watchBuffer(this.started);
+  }
+
+  private nextTurn(): void {
+    this.turn = undefined;
+    this.startedInTurn = 0;
+    this.drain();
   }
 
   /** While something is buffered, looks now and then whether anything starts; if nothing does, the buffer is given back. */
@@ -191,6 +253,10 @@ export class Fetcher {
     const deliveries = this.buffer;
     this.buffer = [];
     this.bell.ring();
+    await this.release(deliveries);
+  }
+
+  private async release(deliveries: readonly Delivery[]): Promise<void> {
     await Promise.all(deliveries.map((delivery) => this.options.release(delivery)));
   }
 }

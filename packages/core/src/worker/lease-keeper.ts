@@ -1,11 +1,11 @@
 import { Worker as Thread } from 'node:worker_threads';
 import type { Clock } from '../ambient/clock.js';
+import { compiledModule } from '../ambient/compiled-module.js';
 import type { Logger } from '../ambient/logger.js';
 import type { Repeat } from '../async/repeat.js';
 import { repeat } from '../async/repeat.js';
 import type { Consumer, KeepAlive } from '../ports/broker.js';
 import type { Delivery } from '../ports/delivery.js';
-import { compiledModule } from './compiled-module.js';
 import type { LeaseThreadMessage } from './lease-thread.js';
 
 export interface LeaseKeeperOptions {
@@ -39,15 +39,22 @@ export class LeaseKeeper {
   private threadFor: KeepAlive | undefined;
   private loop: Repeat | undefined;
   private lastExtendedAt = 0;
+  private lookedAt = 0;
+  /** When this thread went on after it had stood still for longer than a lease. */
+  private stoodStillUntil = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: LeaseKeeperOptions) {}
 
   start(): void {
     const { clock, leaseMs, logger } = this.options;
+    this.lookedAt = clock.monotonic();
     this.loop = repeat({
       clock,
       step: async () => {
+        this.look();
         await this.extend();
+        // Before there is a task to hold: the first one may block this thread, and the other one takes its time to start.
+        this.keepThread();
         return leaseMs / 3;
       },
       onError: (error) => logger.warn(`Renewing leases failed and is tried again: ${String(error)}`, 'LeaseKeeper'),
@@ -64,9 +71,23 @@ export class LeaseKeeper {
     this.held.delete(delivery);
   }
 
+  /** How many deliveries are held: buffered, running, or ended and not settled yet. */
+  get count(): number {
+    return this.held.size;
+  }
+
   /** Monotonic time before which the store last confirmed the leases. */
   get extendedAt(): number {
     return this.lastExtendedAt;
+  }
+
+  /**
+   * Has this thread stood still for longer than a lease at some time since then? What the store has leased to us
+   * meanwhile may belong to someone else by now, and not be known here yet.
+   */
+  stoodStillSince(instant: number): boolean {
+    this.look();
+    return instant < this.stoodStillUntil;
   }
 
   async stop(): Promise<void> {
@@ -85,6 +106,12 @@ export class LeaseKeeper {
     if (lost.length === 0) return;
     for (const delivery of lost) this.held.delete(delivery);
     this.options.onLost(lost);
+  }
+
+  private look(): void {
+    const now = this.options.clock.monotonic();
+    if (now - this.lookedAt > this.options.leaseMs) this.stoodStillUntil = now;
+    this.lookedAt = now;
   }
 
   /** The driver's data changes when its consumer had to register anew, and then so does the thread. */

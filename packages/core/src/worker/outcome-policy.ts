@@ -1,16 +1,27 @@
 import type { Clock } from '../ambient/clock.js';
-import { abandonedSteps, continuationOfFailure, continuationOfSuccess } from '../canvas/continuation.js';
+import {
+  abandonedSteps,
+  continuationOfFailure,
+  continuationOfSuccess,
+  hasContinuation,
+  membersEnded,
+} from '../canvas/continuation.js';
+import type { Expansion } from '../canvas/expand.js';
 import type { MessageBuilder } from '../client/message-builder.js';
-import type { TaskCall } from '../client/task-call.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { FailureRecord } from '../errors/errors.js';
 import { encodeValue } from '../message/encoded-value.js';
 import { failureFrom } from '../message/failure.js';
 import type { Serializer } from '../message/serializer.js';
+import type { TaskMessage } from '../message/task-message.js';
 import type { OutgoingMessage } from '../ports/broker.js';
+import type { EndedMember } from '../ports/chord-store.js';
 import type { Settlement, SettlementEffects } from '../ports/delivery.js';
 import type { ResultRecord } from '../ports/result-backend.js';
-import { matches, retriesError, retryDelayMs } from '../task/retry-policy.js';
+import type { TaskDefinition } from '../task/task-definition.js';
+import type { Judgement } from '../task/judgement.js';
+import { judge, plainFailure } from '../task/judgement.js';
+import { retryDelayMs } from '../task/retry-policy.js';
 import { revokedRecord } from '../task/revoked-record.js';
 import type { Outcome } from '../task/task-outcome.js';
 import type { TaskRegistry } from '../task/task-registry.js';
@@ -18,6 +29,7 @@ import type { RetryOptions } from '../task/task-signals.js';
 import type { TaskState } from '../task/task-state.js';
 import type { Run } from './run.js';
 import type { Refusal } from './refusal.js';
+import { lossesOf, refuse } from './refusal.js';
 import { hardError } from './time-limiter.js';
 import type { RevocationList } from './revocation-list.js';
 import type { WorkerEvents } from './worker-events.js';
@@ -34,6 +46,8 @@ export interface OutcomePolicyOptions {
   readonly resultExpiresMs: number | undefined;
   readonly events: WorkerEvents;
   readonly revocations: Pick<RevocationList, 'has'>;
+  /** What has lost so many workers and children is not run again. */
+  readonly maxLost: number;
 }
 
 export interface Finished {
@@ -50,21 +64,34 @@ export class OutcomePolicy {
   settleOutcome(finished: Finished): Settlement | undefined {
     const { run, outcome } = finished;
     const { events } = this.options;
+    const { definition } = run.task;
     switch (outcome.kind) {
       case 'succeeded':
-        return this.succeed(finished, outcome.value);
+        return this.succeed(finished, outcome);
       case 'failed':
-        return this.failOrRetry(finished, outcome.error);
-      case 'timed-out':
-        return this.failOrRetry(finished, hardError(run.message.task, run.message.id, outcome.limitMs));
-      case 'retry':
-        return this.retry(finished, outcome.options);
+        return this.failOrRetry(finished, outcome.judgement ?? judge(definition, outcome.error));
+      case 'undecided':
+        return this.fail(finished, outcome.judgement);
+      case 'timed-out': {
+        const error = hardError(run.message.task, run.message.id, outcome.limitMs);
+        return this.failOrRetry(finished, judge(definition, error));
+      }
+      case 'retry': {
+        const { options } = outcome;
+        const cause = options.cause === undefined ? undefined : judge(definition, options.cause);
+        return this.retry(finished, options, outcome.judgement ?? cause);
+      }
+      case 'worker-lost':
+        return this.countLoss(finished, outcome.reason);
       case 'snoozed':
         events.emit({ type: 'task-snoozed', task: run.facts, delayMs: outcome.delayMs });
-        return this.replace(finished, { delayMs: outcome.delayMs, changes: {}, results: [] });
+        return this.replace(finished, { delayMs: outcome.delayMs, changes: { lostChildren: 0 }, results: [] });
       case 'ignored':
         events.emit({ type: 'task-ignored', task: run.facts });
-        return this.end(finished, { results: this.keep(run, [this.record(run, 'IGNORED', this.times(run))]) });
+        return this.end(finished, {
+          results: this.keep(run, [this.record(run, 'IGNORED', this.times(run))]),
+          ...chordNews([], membersEnded(run.message, { state: 'IGNORED' })),
+        });
       case 'rejected':
         return this.reject(finished, outcome);
       case 'revoked':
@@ -78,13 +105,41 @@ export class OutcomePolicy {
     }
   }
 
-  settleRefusal(refusal: Refusal): Settlement {
-    const { delivery, envelope, verdict } = refusal;
-    const isKept = this.options.results && envelope !== undefined && !envelope.ignoreResult;
-    const results = isKept ? [this.refusalRecord(refusal)] : [];
+  /** For an outcome that could not be decided: what was asked for cannot be, or a test of the task's policy threw. */
+  settleUndecided(finished: Finished, error: unknown): Settlement {
+    try {
+      return this.fail(finished, plainFailure(error));
+    } catch (again) {
+      // Not even its followers can be written.
+      const { run } = finished;
+      const failure = failureFrom(again);
+      const results = this.keep(run, [this.record(run, 'FAILURE', { ...this.times(run), failure })]);
+      const reason = `undecided: ${failure.message}`.slice(0, 300);
+      return { kind: 'dead-letter', delivery: run.delivery, reason, effects: { results } };
+    }
+  }
+
+  /** `message` is given where the task may be a member of a chord, which would wait for it for ever. */
+  settleRefusal(refusal: Refusal, message?: TaskMessage): Settlement {
+    const { delivery, verdict } = refusal;
+    const record = this.refusalRecord(refusal);
+    const { state, failure } = record;
+    const ended = message === undefined ? [] : membersEnded(message, { state, ...(failure && { failure }) });
+    const effects = { results: this.keepsRefusal(refusal) ? [record] : [], ...chordNews([], ended) };
     return verdict.kind === 'revoked'
-      ? { kind: 'ack', delivery, effects: { results } }
-      : { kind: 'dead-letter', delivery, reason: verdict.reason, effects: { results } };
+      ? { kind: 'ack', delivery, effects }
+      : { kind: 'dead-letter', delivery, reason: verdict.reason, effects };
+  }
+
+  /** Is anything kept of this run: its states, progress and result? */
+  keepsResult(run: Run): boolean {
+    // The call has the last word; what the task says is merged into the message when it is sent.
+    return this.options.results && !run.message.ignoreResult;
+  }
+
+  /** Can a record be kept of a run of this message, if only of its failure? */
+  mayRecord({ storeErrorsEvenIfIgnored }: TaskDefinition, { ignoreResult }: TaskMessage): boolean {
+    return this.options.results && (!ignoreResult || storeErrorsEvenIfIgnored);
   }
 
   /** A record of this run with what every record has. */
@@ -99,27 +154,40 @@ export class OutcomePolicy {
       attempts: run.attempt,
       queue: delivery.queue,
       worker: this.options.worker,
-      argsRepr: message.argsRepr,
-      kwargsRepr: message.kwargsRepr,
+      ...(run.argsRepr === undefined ? {} : { argsRepr: run.argsRepr }),
+      ...(run.kwargsRepr === undefined ? {} : { kwargsRepr: run.kwargsRepr }),
       rootId: message.rootId,
       ...(message.parentId === undefined ? {} : { parentId: message.parentId }),
       ...(message.group === undefined ? {} : { groupId: message.group }),
+      ...(message.replyTo === '' ? {} : { replyTo: message.replyTo }),
       ...(typeof periodic === 'string' ? { periodicTaskName: periodic } : {}),
       ...(delivery.enqueuedAt === undefined ? {} : { createdAt: delivery.enqueuedAt }),
       ...extra,
     };
   }
 
-  private succeed(finished: Finished, value: unknown): Settlement {
+  /** Will anybody see what it returns? Otherwise it may be anything. */
+  wantsValue(run: Run): boolean {
+    return run.message.chord !== undefined || hasContinuation(run.message) || this.keepsResult(run);
+  }
+
+  private succeed(finished: Finished, outcome: Extract<Outcome, { kind: 'succeeded' }>): Settlement {
     const { run, runtimeMs } = finished;
     let result: ResultRecord['result'];
     let follow: readonly OutgoingMessage[];
+    let opened: Expansion['opened'];
+    let ended: readonly EndedMember[] = [];
     try {
-      result = this.keepsResult(run) ? encodeValue(this.options.serializer, value, 'result') : undefined;
-      follow = this.follow(continuationOfSuccess(run.message, value));
+      const { chord } = run.message;
+      const isKept = this.keepsResult(run) || chord !== undefined;
+      result = isKept ? (outcome.encoded ?? encodeValue(this.options.serializer, outcome.value, 'result')) : undefined;
+      const next = hasContinuation(run.message) ? continuationOfSuccess(run.message, outcome.value) : NOTHING;
+      follow = this.follow(next);
+      opened = next.opened;
+      if (chord !== undefined) ended = membersEnded(run.message, { state: 'SUCCESS', ...(result && { result }) });
     } catch (error) {
       // A result that cannot be kept is a failure of the task that no retry mends.
-      return this.fail(finished, error);
+      return this.fail(finished, judge(run.task.definition, error));
     }
     const { events } = this.options;
     if (events.heard) events.emit({ type: 'task-succeeded', task: run.facts, runtimeMs });
@@ -132,30 +200,49 @@ export class OutcomePolicy {
       ...(result === undefined ? {} : { result }),
       ...(follow.length === 0 ? {} : { children: follow.map((one) => one.id) }),
     });
-    return this.end(finished, { results: this.keep(run, [record]), publish: follow });
+    return this.end(finished, { results: this.keep(run, [record]), publish: follow, ...chordNews(opened, ended) });
   }
 
-  private failOrRetry(finished: Finished, error: unknown): Settlement {
-    const { retry } = finished.run.task.definition;
-    return retriesError(retry, error) ? this.retry(finished, { cause: error }) : this.fail(finished, error);
+  private failOrRetry(finished: Finished, judgement: Judgement): Settlement {
+    return judgement.retried ? this.retry(finished, {}, judgement) : this.fail(finished, judgement);
+  }
+
+  /** Back to its queue, as if its worker had been lost with it; but the broker did not see that, so the message says it. */
+  private countLoss(finished: Finished, reason: string): Settlement {
+    const { run } = finished;
+    const losses = lossesOf(run.delivery, run.message) + 1;
+    this.options.events.emit({ type: 'task-crashed', task: run.facts, reason, losses });
+    if (losses < this.options.maxLost) {
+      return this.replace(finished, { delayMs: 0, changes: { lostChildren: losses }, results: [] });
+    }
+    const message = { ...run.message, lostChildren: (run.message.lostChildren ?? 0) + 1 };
+    const refusal = refuse.poison(run.delivery, message);
+    this.options.events.emit(refusal.event);
+    return this.settleRefusal(refusal, message);
   }
 
   private endRevoked(finished: Finished): Settlement {
     const { run } = finished;
     this.options.events.emit({ type: 'task-revoked', task: run.facts, reason: 'terminated' });
-    return this.end(finished, { results: this.keep(run, [this.revoked(run)]) });
+    const record = this.revoked(run);
+    const { state, failure } = record;
+    const ended = membersEnded(run.message, { state, ...(failure && { failure }) });
+    return this.end(finished, { results: this.keep(run, [record]), ...chordNews([], ended) });
   }
 
-  private retry(finished: Finished, options: RetryOptions): Settlement {
+  /** `judgement` is of what makes it necessary. */
+  private retry(finished: Finished, options: RetryOptions, judgement: Judgement | undefined): Settlement {
     const { run, runtimeMs } = finished;
     if (this.options.revocations.has(run.message.id)) return this.endRevoked(finished);
     const policy = run.task.definition.retry;
     const { retries } = run.message;
     const max = options.max ?? policy.max;
-    if (retries >= max)
-      return this.fail(finished, options.cause ?? new Error(`No retry is left after ${retries + 1} attempts.`));
+    if (retries >= max) {
+      const last = 'cause' in options ? options.cause : noRetryLeft(retries + 1);
+      return this.fail(finished, judgement ?? judge(run.task.definition, last));
+    }
     const delayMs = this.retryDelay(options, () => retryDelayMs(policy, retries, this.options.random));
-    const failure = options.cause === undefined ? undefined : failureFrom(options.cause);
+    const failure = judgement?.failure;
     this.options.events.emit({ type: 'task-retried', task: run.facts, runtimeMs, delayMs, failure });
     const record = this.record(run, 'RETRY', {
       startedAt: run.startedAt,
@@ -165,6 +252,7 @@ export class OutcomePolicy {
       delayMs,
       changes: {
         retries: retries + 1,
+        lostChildren: 0,
         ...(options.args === undefined ? {} : { args: options.args }),
         ...(options.kwargs === undefined ? {} : { kwargs: options.kwargs }),
       },
@@ -177,16 +265,16 @@ export class OutcomePolicy {
     return options.countdown === undefined ? byPolicy() : toMilliseconds(options.countdown, 'retry.countdown');
   }
 
-  private fail(finished: Finished, error: unknown): Settlement {
+  private fail(finished: Finished, { failure, expected }: Judgement): Settlement {
     const { run, runtimeMs } = finished;
     const { definition } = run.task;
-    const failure = failureFrom(error);
-    const expected = definition.throws.some((matcher) => matches(matcher, error));
     this.options.events.emit({ type: 'task-failed', task: run.facts, runtimeMs, failure, expected });
     const keeps = this.keepsResult(run) || definition.storeErrorsEvenIfIgnored;
     const own = this.record(run, 'FAILURE', { ...this.times(run), failure });
     const results = this.options.results && keeps ? [own, ...this.abandoned(run, failure)] : [];
-    return this.end(finished, { results, publish: this.follow(continuationOfFailure(run.message)) });
+    const next = continuationOfFailure(run.message);
+    const news = chordNews(next.opened, membersEnded(run.message, { state: 'FAILURE', failure }));
+    return this.end(finished, { results, publish: this.follow(next), ...news });
   }
 
   private abandoned(run: Run, failure: FailureRecord): ResultRecord[] {
@@ -198,6 +286,7 @@ export class OutcomePolicy {
       attempts: 0,
       parentId: run.message.id,
       rootId: run.message.rootId,
+      ...(run.message.replyTo === '' ? {} : { replyTo: run.message.replyTo }),
       failure,
       createdAt: this.options.clock.now(),
       ...this.times(run),
@@ -213,9 +302,10 @@ export class OutcomePolicy {
       requeue: outcome.requeue,
     });
     if (outcome.requeue) return this.release(finished);
-    const failure = failureFrom(outcome.error ?? new Error(outcome.reason));
+    const failure = outcome.failure ?? failureFrom(outcome.error ?? new Error(outcome.reason));
     const results = this.keep(run, [this.record(run, 'REJECTED', { ...this.times(run), failure })]);
-    return { kind: 'dead-letter', delivery: run.delivery, reason: outcome.reason.slice(0, 300), effects: { results } };
+    const effects = { results, ...chordNews([], membersEnded(run.message, { state: 'REJECTED', failure })) };
+    return { kind: 'dead-letter', delivery: run.delivery, reason: outcome.reason.slice(0, 300), effects };
   }
 
   private end(finished: Finished, effects: SettlementEffects): Settlement {
@@ -242,8 +332,14 @@ export class OutcomePolicy {
     return { kind: 'replace', delivery: run.delivery, message, effects: { results: next.results } };
   }
 
-  private follow(calls: readonly TaskCall[]): readonly OutgoingMessage[] {
+  private follow({ calls }: Expansion): readonly OutgoingMessage[] {
     return calls.map((call) => this.options.builder.build(call, this.options.registry.find(call.task)?.definition));
+  }
+
+  private keepsRefusal({ envelope, verdict }: Refusal): boolean {
+    if (!this.options.results || envelope === undefined) return false;
+    const definition = this.options.registry.find(envelope.task)?.definition;
+    return !envelope.ignoreResult || (verdict.kind === 'dead' && definition?.storeErrorsEvenIfIgnored === true);
   }
 
   private refusalRecord({ delivery, envelope, verdict }: Refusal): ResultRecord {
@@ -251,12 +347,13 @@ export class OutcomePolicy {
       taskId: envelope?.id ?? '',
       name: envelope?.task ?? '',
       run: delivery.run,
-      attempts: (envelope?.retries ?? 0) + (delivery.lostLeases ?? 0),
+      attempts: (envelope?.retries ?? 0) + (envelope === undefined ? 0 : lossesOf(delivery, envelope)),
       queue: delivery.queue,
       doneAt: this.options.clock.now(),
     };
     const common = {
       worker: this.options.worker,
+      ...(envelope === undefined || envelope.replyTo === '' ? {} : { replyTo: envelope.replyTo }),
       ...(delivery.enqueuedAt === undefined ? {} : { createdAt: delivery.enqueuedAt }),
       ...this.expiry(this.options.registry.find(base.name)?.definition.resultExpiresMs ?? this.options.resultExpiresMs),
     };
@@ -268,11 +365,6 @@ export class OutcomePolicy {
   private revoked(run: Run): ResultRecord {
     const failure = { type: 'TaskRevokedError', module: 'celery.exceptions', message: 'terminated' };
     return this.record(run, 'REVOKED', { ...this.times(run), failure });
-  }
-
-  private keepsResult(run: Run): boolean {
-    // The call has the last word; what the task says is merged into the message when it is sent.
-    return this.options.results && !run.message.ignoreResult;
   }
 
   private keep(run: Run, records: readonly ResultRecord[]): readonly ResultRecord[] {
@@ -290,4 +382,15 @@ export class OutcomePolicy {
   private expiry(ms: number | undefined): Partial<ResultRecord> {
     return ms === undefined || ms === 0 ? {} : { expiresAt: this.options.clock.now() + ms };
   }
+}
+
+const NOTHING: Expansion = { calls: [], opened: [] };
+
+/** Nothing for the many tasks that have nothing to do with chords. */
+function chordNews(opened: Expansion['opened'], ended: readonly EndedMember[]): Pick<SettlementEffects, 'chords'> {
+  return opened.length === 0 && ended.length === 0 ? {} : { chords: { opened, ended } };
+}
+
+function noRetryLeft(attempts: number): Error {
+  return new Error(`No retry is left after ${attempts} attempts.`);
 }

@@ -16,22 +16,27 @@ export interface Refusal {
   readonly event: WorkerEvent;
 }
 
-type Checked<T> = { readonly value: T } | { readonly refusal: Refusal };
+/** Workers and children that were lost while they ran it: the broker counts the ones, a worker itself the others. */
+export function lossesOf({ lostLeases = 0 }: Delivery, { lostChildren = 0 }: TaskEnvelope): number {
+  return lostLeases + lostChildren;
+}
 
 /** The reasons, by name. */
 export const refuse = {
-  malformed: <T>(delivery: Delivery, open: () => T): Checked<T> => attempt(delivery, undefined, 'malformed', open),
+  malformed: (delivery: Delivery, error: unknown): Refusal => unreadable(delivery, undefined, 'malformed', error),
 
-  undecodable: <T>(delivery: Delivery, envelope: TaskEnvelope, decode: () => T): Checked<T> =>
-    attempt(delivery, envelope, 'undecodable', decode),
+  undecodable: (delivery: Delivery, envelope: TaskEnvelope, error: unknown): Refusal =>
+    unreadable(delivery, envelope, 'undecodable', error),
 
-  poison: (delivery: Delivery, envelope: TaskEnvelope): Refusal =>
-    dead(delivery, envelope, `lost ${delivery.lostLeases} workers`, {
+  poison: (delivery: Delivery, envelope: TaskEnvelope): Refusal => {
+    const losses = lossesOf(delivery, envelope);
+    return dead(delivery, envelope, `lost ${losses} workers`, {
       type: 'WorkerLostError',
       module: 'billiard.exceptions',
-      message: `Its worker was lost ${delivery.lostLeases} times while it ran.`,
+      message: `Its worker was lost ${losses} times while it ran.`,
       code: 'WORKER_LOST',
-    }),
+    });
+  },
 
   unknownTask: (delivery: Delivery, envelope: TaskEnvelope): Refusal =>
     dead(delivery, envelope, `unknown task ${envelope.task}`.slice(0, 300), {
@@ -46,15 +51,11 @@ export const refuse = {
   revoked: (delivery: Delivery, envelope: TaskEnvelope): Refusal => revoked(delivery, envelope, 'revoked'),
 };
 
-function attempt<T>(delivery: Delivery, envelope: TaskEnvelope | undefined, what: string, work: () => T): Checked<T> {
-  try {
-    return { value: work() };
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const code = isTaskQueueError(error) ? error.code : 'DECODE_FAILED';
-    const failure = { type: 'DecodeError', module: 'kombu.exceptions', message: message.slice(0, 2_000), code };
-    return { refusal: dead(delivery, envelope, `${what}: ${message}`.slice(0, 300), failure) };
-  }
+function unreadable(delivery: Delivery, envelope: TaskEnvelope | undefined, what: string, error: unknown): Refusal {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = isTaskQueueError(error) ? error.code : 'DECODE_FAILED';
+  const failure = { type: 'DecodeError', module: 'kombu.exceptions', message: message.slice(0, 2_000), code };
+  return dead(delivery, envelope, `${what}: ${message}`.slice(0, 300), failure);
 }
 
 function dead(delivery: Delivery, envelope: TaskEnvelope | undefined, reason: string, failure: FailureRecord): Refusal {

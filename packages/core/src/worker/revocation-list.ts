@@ -2,10 +2,16 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import type { Repeat } from '../async/repeat.js';
 import { repeat } from '../async/repeat.js';
-import type { Revocation, RevocationStore } from '../ports/revocations.js';
+import type { EncodedMessage } from '../message/encoded-message.js';
+import { COMMANDS } from '../control/control-message.js';
+import { readRevokeCommand } from '../control/revoke-command.js';
+import type { ChannelSubscription, PubSub } from '../ports/pub-sub.js';
+import type { Revocation, RevocationRequest, RevocationStore } from '../ports/revocations.js';
 
 export interface RevocationListOptions {
   readonly store: RevocationStore | undefined;
+  /** Where Celery's clients say what they revoke; absent: nobody does. */
+  readonly commands?: RevocationCommands | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Default 1 000. */
@@ -14,8 +20,20 @@ export interface RevocationListOptions {
   readonly onRevoked: (revocation: Revocation) => void;
 }
 
+/** Celery's command `revoke`, which workers keep in memory; here it is stored as well, so that all know and go on knowing. */
+export interface RevocationCommands {
+  readonly pubsub: PubSub;
+  readonly worker: string;
+  readonly waiting: RevocationRequest['waiting'];
+  /** 0: for ever. */
+  readonly resultExpiresMs: number;
+}
+
 /** Bound of the list; the oldest go first. The store keeps them all. */
 const MOST_REMEMBERED = 100_000;
+
+/** A revocation that Celery's client says is remembered for so long. */
+const LIVES_MS = 7 * 86_400_000;
 
 /**
  * The revoked ids as this worker knows them: read whole before the first task is taken, then polled. Messages that
@@ -26,11 +44,13 @@ export class RevocationList {
   private readonly known = new Map<string, Revocation>();
   private marker: string | undefined;
   private loop: Repeat | undefined;
+  private ear: ChannelSubscription | undefined;
 
   constructor(private readonly options: RevocationListOptions) {}
 
   async start(): Promise<void> {
     const { store, clock, logger } = this.options;
+    this.listen();
     if (store === undefined) return;
     await this.poll(store);
     const pollMs = this.options.pollMs ?? 1_000;
@@ -50,13 +70,47 @@ export class RevocationList {
     return revocation !== undefined && revocation.expiresAt > this.options.clock.now();
   }
 
+  /** All that must not start, as far as it is known here. */
+  get ids(): readonly string[] {
+    return [...this.known.keys()].filter((id) => this.has(id));
+  }
+
   async stop(): Promise<void> {
+    await this.ear?.close();
     await this.loop?.stop();
+  }
+
+  private listen(): void {
+    const { commands, logger } = this.options;
+    if (commands === undefined) return;
+    this.ear = commands.pubsub.subscribe([COMMANDS], ({ message }) => this.hear(message, commands));
+    this.ear.ready.catch((error: unknown) => {
+      logger.debug(`Celery's command to revoke is not heard: ${String(error)}`, 'Revocations');
+    });
+  }
+
+  private hear(message: EncodedMessage, { worker, waiting, resultExpiresMs }: RevocationCommands): void {
+    const { clock, store, logger } = this.options;
+    const now = clock.now();
+    const command = readRevokeCommand(message, { worker, now });
+    if (command === undefined) return;
+    const { terminate, isStored } = command;
+    const revocations = command.taskIds.map((taskId) => ({ taskId, terminate, expiresAt: now + LIVES_MS }));
+    this.remember(revocations);
+    if (isStored || store === undefined) return;
+    const recordExpiresAt = resultExpiresMs === 0 ? undefined : now + resultExpiresMs;
+    store.revoke(revocations.map((one) => ({ ...one, waiting, recordExpiresAt }))).catch((error: unknown) => {
+      logger.warn(`A revocation of Celery's could not be stored: ${String(error)}`, 'Revocations');
+    });
   }
 
   private async poll(store: RevocationStore): Promise<void> {
     const { revocations, marker } = await store.since(this.marker);
     this.marker = marker;
+    this.remember(revocations);
+  }
+
+  private remember(revocations: readonly Revocation[]): void {
     for (const revocation of revocations) {
       this.known.delete(revocation.taskId);
       this.known.set(revocation.taskId, revocation);

@@ -1,11 +1,13 @@
 import type { Clock } from '../ambient/clock.js';
 import type { Deferred } from '../async/deferred.js';
 import { deferred } from '../async/deferred.js';
+import { pythonRepr } from '../message/python-repr.js';
 import type { TaskMessage } from '../message/task-message.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionControl } from '../ports/execution-pool.js';
 import type { EncodedValue } from '../ports/result-backend.js';
 import type { RegisteredTask } from '../task/task-registry.js';
+import { lossesOf } from './refusal.js';
 import type { TaskFacts } from './worker-events.js';
 
 export interface RunInit {
@@ -14,6 +16,8 @@ export interface RunInit {
   readonly message: TaskMessage;
   readonly clock: Clock;
   readonly record: (run: Run, progress: EncodedValue) => Promise<void>;
+  /** Whether a record of it may be kept: then the arguments are shown as they are before the handler has them. */
+  readonly isRecorded: boolean;
 }
 
 /**
@@ -27,6 +31,9 @@ export class Run implements ExecutionControl {
   readonly attempt: number;
   /** Epoch milliseconds. */
   readonly startedAt: number;
+  /** The arguments as text, where a record of the run may be kept. */
+  readonly argsRepr: string | undefined;
+  readonly kwargsRepr: string | undefined;
   private readonly record: RunInit['record'];
   private controller: AbortController | undefined;
   private end: Deferred<void> | undefined;
@@ -36,8 +43,11 @@ export class Run implements ExecutionControl {
     this.task = init.task;
     this.message = init.message;
     this.record = init.record;
-    this.attempt = init.message.retries + (init.delivery.lostLeases ?? 0) + 1;
+    this.attempt = init.message.retries + lossesOf(init.delivery, init.message) + 1;
     this.startedAt = init.clock.now();
+    const { args, kwargs, argsRepr, kwargsRepr } = init.message;
+    this.argsRepr = argsRepr ?? (init.isRecorded ? pythonRepr(args, { tuple: true }) : undefined);
+    this.kwargsRepr = kwargsRepr ?? (init.isRecorded ? pythonRepr(kwargs) : undefined);
   }
 
   get signal(): AbortSignal {

@@ -2,19 +2,24 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import type { Deferred } from '../async/deferred.js';
 import { deferred } from '../async/deferred.js';
+import { isTaskQueueError } from '../errors/errors.js';
 import type { Broker, Consumer, PublishOutcome } from '../ports/broker.js';
-import type { SettleOutcome, Settlement } from '../ports/delivery.js';
+import type { ChordNews } from '../ports/chord-store.js';
+import type { SettlementEffects, SettleOutcome, Settlement } from '../ports/delivery.js';
 import type { ResultBackend } from '../ports/result-backend.js';
+import type { Chords, ChordsHeard } from './chords.js';
 
 export interface SettlerOptions {
   readonly consumer: Consumer;
   readonly broker: Broker;
   readonly results: ResultBackend | undefined;
+  /** Absent where nobody counts chords; what settlements say of them is then left out. */
+  readonly chords?: Chords | undefined;
   /** Results and settlement are one step of one store. */
   readonly atomic: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** A settlement is tried again until this long after it was asked for; then the lease is over anyway. */
+  /** What the store refuses, although it is there, is given up this long after it was asked for. */
   readonly leaseMs: number;
 }
 
@@ -26,22 +31,38 @@ interface Pending {
 
 /** Calls to the store at once: one is on its way while the next fills. */
 const CALLS_IN_FLIGHT = 2;
+/** Between two tries, while the store is away. */
+const LONGEST_PAUSE_MS = 1_000;
+/** Of the failures after the first few, so many are one line in the log. */
+const TELL_EVERY = 20;
 
 /**
- * Gathers settlements into batches and tries them again until the lease ends. Where the store cannot take everything
- * in one step the order is results, follow-ups, settlement: each is repeatable by id, so a crash in between repeats
- * and never loses.
+ * Gathers settlements into batches. Where the store cannot take everything in one step the order is results,
+ * follow-ups, settlement: each is repeatable by id, so a crash in between repeats and never loses.
+ *
+ * While the store is away they are tried again, however long that takes: it may come back after the lease and find it
+ * standing, because whoever renews one lease renews all of its consumer, and a message that is neither settled nor
+ * taken over would stay with this worker. What was taken over meanwhile is answered `lost`.
  */
 export class Settler {
   private pending: Pending[] = [];
   private calls = 0;
+  /** Settlements whose chords are being told. */
+  private hearing = 0;
   private scheduled = false;
   private idle: Deferred<void> | undefined;
+  private closed = false;
+  /** In a row. */
+  private failures = 0;
 
   constructor(private readonly options: SettlerOptions) {}
 
-  /** Resolves when the store has answered; `lost` also when it could not be reached until the lease was over. */
+  /** Resolves when the store has answered; `lost` also when it was given up. */
   settle(settlement: Settlement): Promise<SettleOutcome> {
+    return hasChords(settlement) ? this.settleAfterChords(settlement) : this.enqueue(settlement);
+  }
+
+  private enqueue(settlement: Settlement): Promise<SettleOutcome> {
     const outcome = deferred<SettleOutcome>();
     const deadline = this.options.clock.monotonic() + this.options.leaseMs;
     this.pending.push({ settlement, outcome, deadline });
@@ -55,18 +76,69 @@ export class Settler {
    */
   async complete(settlement: Settlement): Promise<void> {
     const { results, broker } = this.options;
-    const effects = 'effects' in settlement ? settlement.effects : undefined;
+    const heard = hasChords(settlement) ? await this.hearChords(settlement) : undefined;
+    const effects = heard?.effects ?? ('effects' in settlement ? settlement.effects : undefined);
     const publish = [...(effects?.publish ?? []), ...(settlement.kind === 'replace' ? [settlement.message] : [])];
     if (effects?.results !== undefined && effects.results.length > 0) await results?.put(effects.results);
     if (publish.length > 0) assertPublished(await broker.publish(publish));
+    if (heard !== undefined) await this.options.chords?.discard(heard.completed);
   }
 
   /** Resolves when nothing is under way. */
   async drain(): Promise<void> {
-    while (this.pending.length > 0 || this.calls > 0) {
+    while (this.pending.length > 0 || this.calls > 0 || this.hearing > 0) {
       this.idle ??= deferred();
       await this.idle.promise;
     }
+  }
+
+  /** Gives up what the store has not answered, for a worker that ends. */
+  close(): void {
+    this.closed = true;
+    for (const one of this.pending.splice(0)) one.outcome.resolve('lost');
+    if (this.calls === 0) this.announceIdle();
+  }
+
+  /** What a chord is told comes first, as its answer rides with the settlement. */
+  private async settleAfterChords(settlement: WithChords): Promise<SettleOutcome> {
+    const deadline = this.options.clock.monotonic() + this.options.leaseMs;
+    this.hearing += 1;
+    const heard = await this.hearUntil(settlement, deadline);
+    this.hearing -= 1;
+    if (heard === undefined) {
+      this.announceIdle();
+      return 'lost';
+    }
+    const outcome = await this.enqueue({ ...settlement, effects: heard.effects });
+    if (outcome === 'settled') {
+      await this.options.chords?.discard(heard.completed).catch((error: unknown) => {
+        this.options.logger.debug(`A chord was not discarded and will expire: ${String(error)}`, 'Settler');
+      });
+    }
+    return outcome;
+  }
+
+  /** Undefined when it was given up, to the lease. */
+  private async hearUntil(settlement: WithChords, deadline: number): Promise<ChordsHeard | undefined> {
+    const { clock, logger } = this.options;
+    for (let attempt = 0; !this.closed; attempt += 1) {
+      try {
+        return await this.hearChords(settlement);
+      } catch (error) {
+        const away = isTaskQueueError(error) && error.retryable;
+        if (attempt < 3) logger.warn(`A chord could not be told: ${String(error)}.`, 'Settler');
+        if (!away && clock.monotonic() >= deadline) return undefined;
+        await clock.sleep(Math.min(LONGEST_PAUSE_MS, 100 * 2 ** Math.min(attempt, 10)));
+      }
+    }
+    return undefined;
+  }
+
+  private async hearChords({ effects }: WithChords): Promise<ChordsHeard> {
+    const { chords } = this.options;
+    if (chords !== undefined) return chords.hear(effects.chords, effects);
+    const { chords: _news, ...rest } = effects;
+    return { effects: rest, completed: [] };
   }
 
   private schedule(): void {
@@ -84,6 +156,7 @@ export class Settler {
     this.calls += 1;
     try {
       const outcomes = await this.apply(batch.map((one) => one.settlement));
+      this.failures = 0;
       batch.forEach((one, index) => one.outcome.resolve(outcomes[index] ?? 'lost'));
     } catch (error) {
       await this.tryAgain(batch, error);
@@ -107,24 +180,38 @@ export class Settler {
 
   private async tryAgain(batch: readonly Pending[], error: unknown): Promise<void> {
     const { clock, logger } = this.options;
+    this.failures += 1;
     const now = clock.monotonic();
-    const late = batch.filter((one) => one.deadline <= now);
-    const alive = batch.filter((one) => one.deadline > now);
+    const away = isTaskQueueError(error) && error.retryable;
+    const isGivenUp = (one: Pending): boolean => this.closed || (!away && one.deadline <= now);
+    const late = batch.filter(isGivenUp);
+    const again = batch.filter((one) => !isGivenUp(one));
     for (const one of late) one.outcome.resolve('lost');
-    logger.warn(
-      `Settling ${batch.length} message(s) failed: ${String(error)}. ${alive.length} are tried again, ${late.length} are given up to their lease.`,
-      'Settler',
-    );
-    if (alive.length === 0) return;
-    // Keep the call counted, so that a store that is down is not hammered.
-    await clock.sleep(200);
-    this.pending = [...alive, ...this.pending];
+    if (late.length > 0 || this.failures <= 3 || this.failures % TELL_EVERY === 0) {
+      logger.warn(
+        `Settling ${batch.length} message(s) failed: ${String(error)}. ${again.length} are tried again, ${late.length} are given up to their lease.`,
+        'Settler',
+      );
+    }
+    if (again.length === 0) return;
+    // The call stays counted, so that a store that is down is not hammered.
+    await clock.sleep(Math.min(LONGEST_PAUSE_MS, 100 * 2 ** Math.min(this.failures, 10)));
+    this.pending = [...again, ...this.pending];
+    if (this.closed) this.close();
   }
 
   private announceIdle(): void {
     this.idle?.resolve();
     this.idle = undefined;
   }
+}
+
+type WithChords = Extract<Settlement, { effects?: unknown }> & {
+  readonly effects: SettlementEffects & { readonly chords: ChordNews };
+};
+
+function hasChords(settlement: Settlement): settlement is WithChords {
+  return 'effects' in settlement && settlement.effects?.chords !== undefined;
 }
 
 function assertPublished(outcomes: readonly PublishOutcome[]): void {

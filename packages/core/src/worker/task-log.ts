@@ -38,6 +38,8 @@ export function taskLog(logger: Logger): WorkerListener {
         return logger.warn(`${label(event.task)} interrupted and handed back`, 'Task');
       case 'task-lost':
         return logger.warn(`${label(event.task)} lost its lease; nothing of this run is recorded`, 'Task');
+      case 'task-crashed':
+        return logger.error(`${label(event.task)} lost the child that ran it: ${event.reason}`, undefined, 'Task');
       default:
         return undefined;
     }

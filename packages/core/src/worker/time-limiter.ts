@@ -11,12 +11,9 @@ export interface TimeLimiterOptions {
   readonly terminate: () => void;
 }
 
-const NO_LIMITS = { cancel: (): void => undefined };
-
 /** Soft limit: the run's signal aborts. Hard limit: it aborts too, and the pool ends the run. */
 export function timeLimiter(options: TimeLimiterOptions): { cancel(): void } {
   const { clock, softMs, hardMs, run, terminate } = options;
-  if (softMs === undefined && hardMs === undefined) return NO_LIMITS;
   const timers: ClockTimer[] = [];
   if (softMs !== undefined) timers.push(clock.timer(softMs, () => run.abort(softError(run, softMs))));
   if (hardMs !== undefined) {

@@ -7,6 +7,8 @@ import type { FailureRecord } from '../errors/errors.js';
 export type WorkerEvent =
   | { readonly type: 'worker-online'; readonly worker: string }
   | { readonly type: 'worker-offline'; readonly worker: string }
+  /** It cannot run tasks any more, and stops by itself. */
+  | { readonly type: 'worker-failed'; readonly worker: string; readonly error: Error }
   | { readonly type: 'task-started'; readonly task: TaskFacts }
   | { readonly type: 'task-succeeded'; readonly task: TaskFacts; readonly runtimeMs: number }
   | {
@@ -29,7 +31,9 @@ export type WorkerEvent =
   | { readonly type: 'task-revoked'; readonly task: TaskFacts; readonly reason: 'revoked' | 'expired' | 'terminated' }
   | { readonly type: 'task-stuck'; readonly task: TaskFacts; readonly limitMs: number }
   | { readonly type: 'task-interrupted'; readonly task: TaskFacts }
-  | { readonly type: 'task-lost'; readonly task: TaskFacts };
+  | { readonly type: 'task-lost'; readonly task: TaskFacts }
+  /** The thread or process that ran it has ended. `losses` counts this one; at the limit it is put to the dead letters. */
+  | { readonly type: 'task-crashed'; readonly task: TaskFacts; readonly reason: string; readonly losses: number };
 
 export interface TaskFacts {
   readonly id: string;

@@ -3,14 +3,16 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
-import { serializerFrom } from '../message/wire-format.js';
-import { InlinePool } from '../pools/inline-pool.js';
-import { TaskRunner } from '../pools/task-runner.js';
+import { RemoteControl } from '../control/remote-control.js';
+import { decodeOptionsFrom } from '../message/wire-format.js';
+import type { ChildProgram } from '../pools/child.js';
+import { makePool } from '../pools/make-pool.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
-import type { TaskRegistry } from '../task/task-registry.js';
+import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
 import type { InterruptReason } from './executor.js';
+import { remoteCommands } from './remote-commands.js';
 import { taskLog } from './task-log.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
@@ -24,6 +26,12 @@ export interface WorkerOptions {
   readonly clock: Clock;
   /** 0 to 1, for jitter. */
   readonly random: () => number;
+  /** Called when somebody says `shutdown` to this worker. Default: it stops; a process of its own should end as well. */
+  readonly onShutdown?: () => void;
+  /** Called when it has stopped because its pool can run nothing any more. It has said why. */
+  readonly onFailed?: () => void;
+  /** The program that the children of `threads` and `prefork` are started from. Without it there are no such pools. */
+  readonly children?: ChildProgram;
 }
 
 /** What a worker says of itself. */
@@ -44,6 +52,8 @@ export type WorkerState = 'new' | 'starting' | 'running' | 'draining' | 'abortin
 
 /** Part of the grace that is kept for aborting handlers and handing back what they leave. */
 const HAND_BACK_MS = 2_000;
+/** For children to close their applications, and a little. */
+const CHILDREN_CLOSE_MS = 6_000;
 
 /**
  * Takes tasks from queues and runs them. Composes the services below and starts and stops them in order.
@@ -66,6 +76,7 @@ export class Worker implements WorkerEvents {
   private readonly leaseMs: number;
   private readonly pool: ExecutionPool;
   private parts: WorkerServices | undefined;
+  private control: RemoteControl | undefined;
   private stopping: Promise<void> | undefined;
   private hurry = new AbortController();
 
@@ -75,9 +86,8 @@ export class Worker implements WorkerEvents {
     this.name = worker.name ?? `worker@${hostname()}#${process.pid}`;
     this.queues = worker.queues ?? defaultQueues(settings, registry);
     this.leaseMs = toMilliseconds(worker.lease, 'worker.lease');
-    const serializer = serializerFrom(settings);
-    const runner = new TaskRunner({ registry, logger: options.logger, clock: options.clock, serializer });
-    this.pool = new InlinePool(runner, { size: worker.pool === 'solo' ? 1 : worker.concurrency });
+    const { logger, clock, children } = options;
+    this.pool = makePool({ settings, registry, logger, clock, children, onBroken: (error) => this.fail(error) });
     if (worker.logTasks) this.on(taskLog(options.logger));
   }
 
@@ -91,32 +101,19 @@ export class Worker implements WorkerEvents {
     return () => this.listeners.delete(listener);
   }
 
-  /** Resolves when the worker consumes. Rejects when the broker cannot be reached. */
+  /** Resolves when the worker consumes. Rejects when the broker cannot be reached, or when its pool cannot start. */
   async start(): Promise<void> {
     if (this.currentState !== 'new') return;
     this.currentState = 'starting';
-    const { broker } = this.options.stores;
-    await broker.declare(this.queues.map((name) => ({ name })));
-    const consumer = await broker.consume({ queues: this.queues, consumerId: this.name, leaseMs: this.leaseMs });
-    const parts = composeServices({
-      ...this.options,
-      name: this.name,
-      leaseMs: this.leaseMs,
-      pool: this.pool,
-      consumer,
-      events: this,
-      onLost: (deliveries) => this.lost(deliveries),
-      onRevoked: (taskId) => this.parts?.executor.interruptTask(taskId, 'revoked'),
-      onSettled: () => (this.processed += 1),
-    });
-    this.parts = parts;
-    await parts.revocations.start();
-    parts.recoverer.start();
-    parts.leases.start();
-    if (this.stopping !== undefined) return;
-    parts.fetcher.start();
-    this.currentState = 'running';
-    this.emit({ type: 'worker-online', worker: this.name });
+    this.sayWhatLimitsDo();
+    try {
+      await this.pool.start();
+      if (this.stopping === undefined) await this.consume();
+    } catch (error) {
+      await this.pool.close();
+      // Whoever stops what starts does not hear of it.
+      if (this.stopping === undefined) throw error;
+    }
   }
 
   /**
@@ -158,11 +155,45 @@ export class Worker implements WorkerEvents {
     };
   }
 
+  private async consume(): Promise<void> {
+    const { broker } = this.options.stores;
+    await broker.declare(this.queues.map((name) => ({ name })));
+    const longestRunMs = longestLimit(this.options.registry);
+    const consumer = await broker.consume({
+      queues: this.queues,
+      consumerId: this.name,
+      leaseMs: this.leaseMs,
+      ...(longestRunMs === undefined ? {} : { longestRunMs }),
+    });
+    const parts = composeServices({
+      ...this.options,
+      name: this.name,
+      leaseMs: this.leaseMs,
+      pool: this.pool,
+      consumer,
+      events: this,
+      onLost: (deliveries) => this.lost(deliveries),
+      onRevoked: (taskId) => this.parts?.executor.interruptTask(taskId, 'revoked'),
+      onSettled: () => (this.processed += 1),
+    });
+    this.parts = parts;
+    await parts.revocations.start();
+    parts.recoverer.start();
+    parts.leases.start();
+    if (this.stopping !== undefined) return;
+    parts.fetcher.start();
+    this.currentState = 'running';
+    this.control = this.remoteControl(parts);
+    this.control?.start();
+    this.emit({ type: 'worker-online', worker: this.name });
+  }
+
   private async shutDown(graceMs: number): Promise<void> {
     const { logger } = this.options;
     const { parts } = this;
     if (parts === undefined) {
       this.currentState = 'stopped';
+      await this.pool.close();
       return;
     }
     this.currentState = 'draining';
@@ -179,14 +210,66 @@ export class Worker implements WorkerEvents {
     this.currentState = 'aborting';
     const handBackBy = Math.min(deadline, this.options.clock.monotonic() + HAND_BACK_MS);
     await this.abortRunning(parts, handBackBy);
+    await this.killRunning(parts, handBackBy + HAND_BACK_MS);
+    const closed = this.pool.close();
     await this.withDeadline(parts.settler.drain(), handBackBy);
+    parts.settler.close();
+    await this.control?.stop();
     await parts.recoverer.stop();
     await parts.revocations.stop();
     await parts.leases.stop();
     await this.withDeadline(parts.consumer.close(), handBackBy + HAND_BACK_MS);
-    await this.pool.close();
+    await this.withDeadline(closed, this.options.clock.monotonic() + CHILDREN_CLOSE_MS);
     this.currentState = 'stopped';
     this.emit({ type: 'worker-offline', worker: this.name });
+  }
+
+  private remoteControl({ executor, fetcher, revocations }: WorkerServices): RemoteControl | undefined {
+    const { stores, registry, settings, clock, logger, onShutdown } = this.options;
+    const { pubsub } = stores;
+    const scope = settings.worker.control;
+    if (pubsub === undefined || scope === 'none') return undefined;
+    const { name, queues, pool } = this;
+    const handlers = remoteCommands(
+      {
+        name,
+        queues,
+        pool,
+        stores,
+        registry,
+        settings,
+        clock,
+        decoding: decodeOptionsFrom(settings),
+        active: () => executor.active,
+        reserved: () => fetcher.waiting,
+        revoked: () => revocations.ids,
+        started: () => executor.started,
+        shutdown: onShutdown ?? (() => void this.stop()),
+      },
+      scope,
+    );
+    return new RemoteControl({ pubsub, worker: name, handlers, clock, logger });
+  }
+
+  /** The pool can run nothing any more: what is leased is handed back. */
+  private fail(error: Error): void {
+    if (this.stopping !== undefined) return;
+    this.options.logger.fatal(error.message, 'Worker');
+    void this.stop({ graceMs: 0 }).then(() => {
+      this.emit({ type: 'worker-failed', worker: this.name, error });
+      this.options.onFailed?.();
+    });
+  }
+
+  /** Better said before than found out when a task hangs. */
+  private sayWhatLimitsDo(): void {
+    if (this.pool.preemptible) return;
+    const limited = this.options.registry.all().filter(({ definition }) => definition.timeLimitMs !== undefined);
+    if (limited.length === 0) return;
+    this.options.logger.warn(
+      `The ${this.options.settings.worker.pool} pool cannot kill a handler: at its timeLimit a task is recorded as timed out, and its handler goes on unheard (${names(limited)}). The pools threads and prefork can.`,
+      'Worker',
+    );
   }
 
   /** Waits until nothing runs, until the deadline, or until someone is in a hurry. */
@@ -206,6 +289,13 @@ export class Worker implements WorkerEvents {
       active.map((run) => run.delivery),
       'shutdown',
     );
+    await this.quiet(parts, deadline, new AbortController().signal);
+  }
+
+  /** What can be killed is, before anybody else gets its task. */
+  private async killRunning(parts: WorkerServices, deadline: number): Promise<void> {
+    if (!this.pool.preemptible) return;
+    await this.withDeadline(this.pool.abandon(), deadline);
     await this.quiet(parts, deadline, new AbortController().signal);
   }
 
@@ -254,4 +344,17 @@ export class Worker implements WorkerEvents {
 function defaultQueues(settings: TaskQueueSettings, registry: TaskRegistry): readonly string[] {
   const named = registry.all().map((task) => task.definition.queue ?? settings.defaultQueue);
   return [...new Set([settings.defaultQueue, ...named])];
+}
+
+function names(tasks: readonly RegisteredTask[]): string {
+  const first = tasks.slice(0, 3).map(({ definition }) => definition.name);
+  return tasks.length > first.length ? `${first.join(', ')}, …` : first.join(', ');
+}
+
+/** Of the tasks that are acknowledged when they have ended; undefined when none has a limit. */
+function longestLimit(registry: TaskRegistry): number | undefined {
+  const limits = registry.all().flatMap(({ definition }) => {
+    return definition.ack === 'early' || definition.timeLimitMs === undefined ? [] : [definition.timeLimitMs];
+  });
+  return limits.length === 0 ? undefined : Math.max(...limits);
 }

@@ -3,7 +3,10 @@ import { silentLogger } from '../../src/ambient/logger.js';
 import { occurrenceTaskId } from '../../src/ambient/ids.js';
 import { Beat } from '../../src/beat/beat.js';
 import { validateSettings } from '../../src/config/validate-settings.js';
+import type { TaskQueueError } from '../../src/errors/errors.js';
+import { BrokerError, UsageError } from '../../src/errors/errors.js';
 import { memoryDriver } from '../../src/memory/memory-driver.js';
+import type { OutgoingMessage } from '../../src/ports/broker.js';
 import type { Driver } from '../../src/ports/driver.js';
 import type { Stores } from '../../src/ports/stores.js';
 import { composeStores } from '../../src/ports/stores.js';
@@ -19,6 +22,7 @@ const START = Date.UTC(2026, 0, 1, 12, 0, 0);
 class BeatsUnderTest {
   readonly clock = new FakeClock(START);
   readonly driver: Driver = memoryDriver({ clock: this.clock });
+  readonly errors: string[] = [];
   readonly planned: { name: string; dueAt: number | undefined }[] = [];
   readonly beats: Beat[] = [];
   readonly stores: Stores;
@@ -35,7 +39,7 @@ class BeatsUnderTest {
       registry,
       settings: validateSettings({}),
       declared: declared.map(declareEntry),
-      logger: silentLogger,
+      logger: { ...silentLogger, error: (message) => void this.errors.push(String(message)) },
       clock: this.clock,
       random: () => 0.5,
       onPlanned: (plan) => this.planned.push(plan),
@@ -44,6 +48,18 @@ class BeatsUnderTest {
     await beat.start();
     await this.clock.settle();
     return beat;
+  }
+
+  /** What a worker leaves of the oldest waiting task. */
+  async run(task: string, taskId: string): Promise<void> {
+    const { broker, results } = this.driver;
+    const consumer = await broker?.consume({ queues: ['ticks'], consumerId: 'worker', leaseMs: 60_000 });
+    if (consumer === undefined) throw new Error('no broker');
+    const [delivery] = await consumer.receive({ max: 1, signal: new AbortController().signal });
+    if (delivery === undefined) throw new Error('nothing waits');
+    await results?.put([{ taskId, name: task, queue: 'ticks', state: 'SUCCESS', run: 1, attempts: 1 }]);
+    await consumer.settle([{ kind: 'ack', delivery }]);
+    await consumer.close();
   }
 
   async sent(): Promise<string[]> {
@@ -68,6 +84,33 @@ const idsFrom = (name: string, ...offsets: number[]): string[] =>
 
 /** A store that cannot publish in the step of an advance, as Redis with RabbitMQ would be. */
 const inTwoSteps = (stores: Stores): Stores => ({ ...stores, atomicFire: false });
+
+/** Stores that refuse the messages of one entry, as long as `refuses` says so. */
+function refusing(stores: Stores, name: string, error: TaskQueueError, refuses = () => true): Stores {
+  const { broker, schedules } = stores;
+  if (schedules === undefined) throw new Error('no schedules');
+  const isBad = (message: OutgoingMessage): boolean =>
+    refuses() && message.message.headers['periodic_task_name'] === name;
+  const publish: typeof broker.publish = async (messages, options) => {
+    const outcomes = await broker.publish(
+      messages.filter((message) => !isBad(message)),
+      options,
+    );
+    let next = 0;
+    return messages.map((message) => (isBad(message) ? { status: 'refused', error } : (outcomes[next++] ?? never())));
+  };
+  const advance: typeof schedules.advance = (step) =>
+    (step.publish ?? []).some(isBad) ? Promise.reject(error) : schedules.advance(step);
+  return { ...stores, broker: overlay(broker, { publish }), schedules: overlay(schedules, { advance }) };
+}
+
+function overlay<T extends object>(port: T, methods: Partial<T>): T {
+  return Object.assign(Object.create(port) as T, methods);
+}
+
+function never(): never {
+  throw new Error('cannot be');
+}
 
 describe.each([
   ['in one step', (stores: Stores) => stores],
@@ -101,6 +144,133 @@ describe.each([
     expect(await beats.sent()).toEqual(idsFrom('ten', 10, 20));
     await beats.clock.advance('10s');
     expect(await beats.sent()).toEqual(idsFrom('ten', 10, 20, 30));
+  });
+});
+
+describe('beat, firing in two steps', () => {
+  it('publishes only what it has claimed, so that a quick worker cannot make room for a second one', async () => {
+    const published: string[] = [];
+    const beats = open((stores) => {
+      const publish: Stores['broker']['publish'] = (messages, options) => {
+        published.push(...messages.map((message) => message.id));
+        return stores.broker.publish(messages, options);
+      };
+      return inTwoSteps({ ...stores, broker: overlay(stores.broker, { publish }) });
+    });
+    for (let index = 0; index < 4; index += 1) await beats.start(every10s);
+    await beats.clock.advance('35s');
+    expect(published).toEqual(idsFrom('ten', 10, 20, 30));
+  });
+
+  it('does not send again what has run, when a beat died before it could move the entry on', async () => {
+    let dies = true;
+    const beats = open((stores) => {
+      const { schedules } = stores;
+      if (schedules === undefined) throw new Error('no schedules');
+      const advance: typeof schedules.advance = (step) =>
+        dies && step.firedAt !== undefined ? Promise.reject(new Error('dead')) : schedules.advance(step);
+      return inTwoSteps({ ...stores, schedules: overlay(schedules, { advance }) });
+    });
+    const dead = await beats.start(every10s);
+    await beats.clock.advance('10s');
+    const [first] = idsFrom('ten', 10);
+    expect(await beats.sent()).toEqual([first]);
+    await dead.stop();
+    await beats.run('tick', first as string);
+    expect(await beats.sent()).toEqual([]);
+
+    dies = false;
+    const heir = await beats.start(every10s);
+    await beats.clock.advance('11s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 20));
+    expect(heir.status().sent).toBe(2);
+    const [entry] = (await beats.driver.schedules?.list()) ?? [];
+    expect(entry?.totalRunCount).toBe(2);
+  });
+});
+
+describe.each([
+  ['in one step', (stores: Stores) => stores],
+  ['in two steps', inTwoSteps],
+])('an entry that cannot be sent, firing %s,', (_name, change) => {
+  const bad = { ...declareEntry({ ...every10s, name: 'bad' }), queue: 'not a queue name' };
+  const stored = async (beats: BeatsUnderTest, name: string) =>
+    (await beats.driver.schedules?.list())?.find((entry) => entry.name === name);
+
+  it('is told of at each occurrence, moves on, and counts no run', async () => {
+    const beats = open(change);
+    await beats.driver.schedules?.upsert([bad]);
+    await beats.start(every10s);
+    await beats.clock.advance('25s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 10, 20));
+    expect(beats.errors).toEqual(
+      Array.from({ length: 2 }, () => expect.stringMatching(/^Schedule "bad" cannot be sent: .*queue/) as string),
+    );
+    expect(await stored(beats, 'bad')).toMatchObject({
+      dueAt: START + 30_000,
+      totalRunCount: 0,
+      lastRunAt: undefined,
+      lastTaskId: undefined,
+      enabled: true,
+    });
+    expect(beats.beats[0]?.status().sent).toBe(2);
+    await beats.driver.schedules?.upsert([{ ...bad, queue: 'ticks' }]);
+    await beats.clock.advance('5s');
+    expect(await beats.sent()).toEqual(expect.arrayContaining(idsFrom('bad', 30)));
+  });
+
+  it('and runs once is switched off without a run, and runs when it was mended', async () => {
+    const beats = open(change);
+    const once = declareEntry({ name: 'once', task: 'tick', clocked: new Date(START + 5_000) });
+    await beats.driver.schedules?.upsert([{ ...once, priority: 77 }]);
+    await beats.start();
+    await beats.clock.advance('10s');
+    expect(beats.errors).toEqual([expect.stringMatching(/"once" cannot be sent: priority/) as string]);
+    expect(await stored(beats, 'once')).toMatchObject({ enabled: false, totalRunCount: 0, dueAt: undefined });
+    await beats.driver.schedules?.upsert([once]);
+    await beats.clock.advance('2s');
+    expect(await beats.sent()).toEqual(idsFrom('once', 5));
+  });
+
+  it('because the store refuses it for good, moves on', async () => {
+    const refusal = new UsageError({ code: 'MESSAGE_TOO_LARGE', message: 'too large for this store' });
+    const beats = open((stores) => refusing(change(stores), 'bad', refusal));
+    await beats.start(every10s, { ...every10s, name: 'bad' });
+    await beats.clock.advance('25s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 10, 20));
+    expect(beats.errors).toHaveLength(2);
+    expect(beats.errors[0]).toBe('Schedule "bad" cannot be sent: too large for this store');
+    expect(await stored(beats, 'bad')).toMatchObject({ dueAt: START + 30_000, totalRunCount: 0 });
+  });
+
+  it('at the moment is tried again until it is, told once, and sent once', async () => {
+    let away = true;
+    const refusal = new BrokerError({ code: 'BROKER_UNAVAILABLE', message: 'away', retryable: true });
+    const beats = open((stores) => refusing(change(stores), 'bad', refusal, () => away));
+    await beats.start(every10s, { ...every10s, name: 'bad', misfire: 'all' });
+    await beats.clock.advance('15s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 10));
+    away = false;
+    await beats.clock.advance('40s');
+    expect(beats.errors).toEqual([expect.stringMatching(/^Schedule "bad" failed: .*away/) as string]);
+    expect((await beats.sent()).toSorted()).toEqual(
+      [...idsFrom('ten', 10, 20, 30, 40, 50), ...idsFrom('bad', 10, 20, 30, 40, 50)].toSorted(),
+    );
+  });
+
+  it('because its schedule cannot be read is told of once, and goes on when it was mended', async () => {
+    const beats = open(change);
+    const broken = {
+      ...declareEntry({ ...every10s, name: 'broken' }),
+      schedule: { kind: 'crontab', minute: 'x' },
+    } as const;
+    await beats.driver.schedules?.upsert([broken]);
+    await beats.start(every10s);
+    await beats.clock.advance('15s');
+    expect(beats.errors).toEqual([expect.stringMatching(/^Schedule "broken" failed: .*minute/) as string]);
+    await beats.driver.schedules?.upsert([declareEntry({ ...every10s, name: 'broken' })]);
+    await beats.clock.advance('10s');
+    expect(await beats.sent()).toEqual(expect.arrayContaining([...idsFrom('ten', 10, 20), ...idsFrom('broken', 20)]));
   });
 });
 
@@ -195,7 +365,6 @@ describe('beat', () => {
       task: 'tick',
       tenant: 'acme',
       periodic_task_name: 'ten',
-      argsrepr: '(1,)',
       expires: new Date(START + 15_000).toISOString().replace('.000Z', '+00:00'),
     });
   });

@@ -5,6 +5,7 @@ import { TaskClient } from '../../src/client/task-client.js';
 import { TaskSender } from '../../src/client/task-sender.js';
 import { validateSettings } from '../../src/config/validate-settings.js';
 import { BrokerError } from '../../src/errors/errors.js';
+import { bodyBytes } from '../../src/message/encoded-message.js';
 import { memoryDriver } from '../../src/memory/memory-driver.js';
 import type { Broker, OutgoingMessage, PublishOutcome } from '../../src/ports/broker.js';
 import { composeStores } from '../../src/ports/stores.js';
@@ -96,6 +97,7 @@ describe('sending', () => {
   it.each([
     [{ countdown: 1, eta: new Date() }, 'eta'],
     [{ countdown: -1 }, 'countdown'],
+    [{ countdown: 1e15 }, 'countdown'],
     [{ countdown: 'soon' as never }, 'countdown'],
     [{ eta: new Date('nonsense') }, 'eta'],
     [{ eta: '2030-01-01' as never }, 'eta'],
@@ -141,7 +143,8 @@ describe('sending', () => {
   });
 
   it('writes Celery’s envelope', async () => {
-    const { driver, sender } = senderWith();
+    const { driver, common } = senderWith();
+    const sender = new TaskSender({ ...common, settings: validateSettings({ headers: 'full' }) });
     const link = new Signature('next', [1]).set({ queue: 'other' });
     const handle = await sender.sendTask(
       'proj.add',
@@ -163,7 +166,7 @@ describe('sending', () => {
       tenant: 'acme',
       retries: 0,
     });
-    const [args, kwargs, embed] = JSON.parse(Buffer.from(message?.message.body ?? []).toString()) as [
+    const [args, kwargs, embed] = JSON.parse(bodyBytes(message?.message.body ?? '').toString()) as [
       unknown,
       unknown,
       { callbacks: unknown[] },
@@ -172,6 +175,19 @@ describe('sending', () => {
     expect(embed.callbacks).toEqual([
       { task: 'next', args: [1], kwargs: {}, options: { queue: 'other' }, subtask_type: null, immutable: false },
     ]);
+  });
+
+  it('leaves out headers that say nothing, and arguments as text, unless told otherwise', async () => {
+    const { driver, sender } = senderWith();
+    const handle = await sender.sendTask('proj.add', [2, 3]);
+    const [waiting] = (await driver.inspector?.peek({ queue: 'default', status: 'ready', limit: 1 })) ?? [];
+    expect(waiting?.message.headers).toEqual({
+      lang: 'js',
+      task: 'proj.add',
+      id: handle.id,
+      origin: expect.stringMatching(/^gen\d+@/) as unknown,
+    });
+    expect(waiting?.message.properties).toEqual({});
   });
 
   it('sends a signature with its own options and links', async () => {
@@ -228,6 +244,25 @@ describe('the typed client', () => {
     const { client } = clientWith();
     expect(client.for(Mail).send.s('x').toWire()).toMatchObject({ task: 'mail.send', args: ['x'], immutable: false });
     expect(client.for(Mail).send.si('x').toWire()).toMatchObject({ immutable: true });
+  });
+
+  it.each([
+    ['headers', 'x'],
+    ['headers', [1]],
+    ['link', 5],
+    ['link', [{ task: 'x' }]],
+    ['linkError', 'x'],
+    ['shadow', 1],
+    ['retry', 5],
+    ['retry', true],
+  ])('refuses %s: %j before anything is sent', async (field, value) => {
+    const { client, driver } = clientWith();
+    const options = { [field]: value } as never;
+    await expect(client.sendTask('mail.send', [], {}, options)).rejects.toMatchObject({
+      code: 'TASK_OPTIONS_INVALID',
+      fields: { field },
+    });
+    expect(await driver.inspector?.queues()).toEqual([]);
   });
 
   it('refuses one id for several calls', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { parseByteSize } from '../../src/config/byte-size.js';
 import { redactUrl } from '../../src/config/connection-url.js';
 import { parseDuration, toMilliseconds } from '../../src/config/duration.js';
 import { environmentName, settingPaths, settingsFromEnvironment } from '../../src/config/environment.js';
@@ -6,7 +7,31 @@ import { DEFAULT_SETTINGS } from '../../src/config/settings.js';
 import { validateSettings } from '../../src/config/validate-settings.js';
 import { ConfigurationError } from '../../src/errors/errors.js';
 
+describe('sizes', () => {
+  it.each<[unknown, number | undefined]>([
+    [1_000, 1_000],
+    ['512kb', 524_288],
+    ['200mb', 209_715_200],
+    ['1.5 GB', 1_610_612_736],
+    ['200', undefined],
+    ['200m', undefined],
+    [-1, undefined],
+    [1.5, undefined],
+    [undefined, undefined],
+  ])('%s is %s bytes', (size, bytes) => expect(parseByteSize(size)).toBe(bytes));
+});
+
 describe('settings', () => {
+  it.each([
+    [{ pool: 'gevent' }, 'worker.pool'],
+    [{ maxTasksPerChild: 0 }, 'worker.maxTasksPerChild'],
+    [{ maxMemoryPerChild: '200' }, 'worker.maxMemoryPerChild'],
+    [{ maxMemoryPerChild: 12 }, 'worker.maxMemoryPerChild'],
+    [{ childEnvironment: ['A-B'] }, 'worker.childEnvironment.0'],
+  ])('of children are checked: %j', (worker, path) => {
+    expect(() => validateSettings({ worker: worker as never })).toThrow(path);
+  });
+
   it('have defaults that are valid', () => {
     expect(validateSettings({})).toEqual(DEFAULT_SETTINGS);
   });
@@ -65,13 +90,27 @@ describe('settings', () => {
       TASKQUEUE_WORKER_LEASE: '5000',
       TASKQUEUE_WORKER_TRACK_STARTED: 'true',
       TASKQUEUE_WORKER_LOG_TASKS: '0',
+      TASKQUEUE_WORKER_POOL: 'prefork',
+      TASKQUEUE_WORKER_MAX_TASKS_PER_CHILD: '50',
+      TASKQUEUE_WORKER_MAX_MEMORY_PER_CHILD: '200mb',
+      TASKQUEUE_WORKER_CHILD_ENVIRONMENT: 'DATABASE_URL,SMTP_*',
       TASKQUEUE_BEAT_POLL: '2s',
       OTHER: 'x',
     });
     expect(settings).toEqual({
       defaultQueue: 'jobs',
       maxBodyBytes: 2048,
-      worker: { queues: ['a', 'b'], concurrency: 4, lease: 5000, trackStarted: true, logTasks: false },
+      worker: {
+        queues: ['a', 'b'],
+        concurrency: 4,
+        lease: 5000,
+        trackStarted: true,
+        logTasks: false,
+        pool: 'prefork',
+        maxTasksPerChild: 50,
+        maxMemoryPerChild: '200mb',
+        childEnvironment: ['DATABASE_URL', 'SMTP_*'],
+      },
       beat: { poll: '2s' },
     });
     expect(validateSettings({}, settings).worker.concurrency).toBe(4);

@@ -4,7 +4,17 @@ import { memoryDriver } from '../../src/memory/memory-driver.js';
 
 describeDriver(
   'memory',
-  { broker: true, transactions: false, results: true, revocations: true, schedules: true, inspector: true },
+  {
+    broker: true,
+    transactions: false,
+    results: true,
+    revocations: true,
+    schedules: true,
+    inspector: true,
+    locks: true,
+    barriers: true,
+    pubsub: true,
+  },
   async () => {
     const driver = memoryDriver();
     return { driver, peer: driver, dispose: () => driver.close() };

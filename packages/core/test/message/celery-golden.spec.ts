@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeBody, encodeTaskMessage, openEnvelope } from '../../src/message/celery-protocol.js';
 import { decompress } from '../../src/message/compression-codec.js';
 import type { EncodedMessage } from '../../src/message/encoded-message.js';
+import { bodyBytes } from '../../src/message/encoded-message.js';
 import { parseIsoInstant } from '../../src/message/iso-instant.js';
 import { jsonSerializer } from '../../src/message/json-serializer.js';
 import { pythonRepr } from '../../src/message/python-repr.js';
@@ -31,11 +32,9 @@ function open(encoded: EncodedMessage): TaskMessage {
 }
 
 function plainBody(encoded: EncodedMessage): string {
-  const bytes =
-    compression(encoded) === undefined
-      ? encoded.body
-      : decompress(encoded.body, String(compression(encoded)), { maxBytes: 1e6 });
-  return Buffer.from(bytes).toString();
+  const bytes = bodyBytes(encoded.body);
+  const coding = compression(encoded) as string | undefined;
+  return Buffer.from(coding === undefined ? bytes : decompress(bytes, coding, { maxBytes: 1e6 })).toString();
 }
 
 /** Instants are written in UTC and in milliseconds, whatever the sender's offset and precision. */

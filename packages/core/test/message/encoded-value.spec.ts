@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { bodyBytes } from '../../src/message/encoded-message.js';
 import { decodeValue, encodeValue } from '../../src/message/encoded-value.js';
 import { jsonSerializer } from '../../src/message/json-serializer.js';
 import { SerializerRegistry } from '../../src/message/serializer.js';
@@ -9,7 +10,7 @@ const reversed: Serializer = {
   name: 'reversed',
   contentType: 'application/x-reversed',
   contentEncoding: 'binary',
-  encode: (value) => json.encode(value).toReversed(),
+  encode: (value) => Uint8Array.from(bodyBytes(json.encode(value))).toReversed(),
   decode: (bytes) => json.decode(bytes.toReversed()),
 };
 

@@ -63,7 +63,8 @@ describe('failureFrom', () => {
   it('bounds a message of 20 MB and keeps the frames of its stack', () => {
     const started = performance.now();
     const failure = failureFrom(new Error('x'.repeat(20_000_000)), { maxMessage: 100, maxStack: 1_000 });
-    expect(performance.now() - started).toBeLessThan(200);
+    // Far from what work that grows with the square would take.
+    expect(performance.now() - started).toBeLessThan(5_000);
     expect(failure.message).toBe(`${'x'.repeat(97)}...`);
     expect(failure.stack?.length).toBeLessThanOrEqual(1_000);
     expect(failure.stack).toContain('failure.spec');

@@ -167,7 +167,7 @@ describe('hostile messages', () => {
     } catch (error) {
       caught = error;
     }
-    expect(performance.now() - started).toBeLessThan(200);
+    expect(performance.now() - started).toBeLessThan(3_000);
     expect(isTaskQueueError(caught)).toBe(true);
     expect(caught).toMatchObject({ name: 'MessageError', code });
     expect((caught as Error).message.length).toBeLessThan(600);

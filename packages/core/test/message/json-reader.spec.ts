@@ -112,7 +112,7 @@ describe('reading', () => {
     ['a megabyte of spaces', ' '.repeat(1_000_000)],
     ['a megabyte of empty lists', `[${'[],'.repeat(300_000)}[]]`],
     ['a megabyte of tags', `[${'{"__type__":"time","__value__":""},'.repeat(4_000)}0]`],
-  ])('handles %s within 200 ms', (_name, source) => {
+  ])('handles %s in no time that grows with its square', (_name, source) => {
     const bytes = Buffer.from(source);
     const started = performance.now();
     try {
@@ -120,6 +120,6 @@ describe('reading', () => {
     } catch (error) {
       expect(isTaskQueueError(error, 'DECODE_FAILED')).toBe(true);
     }
-    expect(performance.now() - started).toBeLessThan(200);
+    expect(performance.now() - started).toBeLessThan(3_000);
   });
 });

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isTaskQueueError } from '../../src/errors/errors.js';
+import { bodyBytes } from '../../src/message/encoded-message.js';
 import { readJson } from '../../src/message/json-reader.js';
 import { jsonSerializer } from '../../src/message/json-serializer.js';
 
 const json = jsonSerializer();
-const roundTrip = (value: unknown): unknown => json.decode(json.encode(value));
+const written = (value: unknown): Buffer => bodyBytes(json.encode(value));
+const roundTrip = (value: unknown): unknown => json.decode(written(value));
 
 describe('the JSON serializer', () => {
   const key = fc.string().filter((candidate) => !['__proto__', 'constructor', 'prototype'].includes(candidate));
@@ -27,6 +29,7 @@ describe('the JSON serializer', () => {
     fc.assert(
       fc.property(tree, (value) => {
         expect(roundTrip(value)).toEqual(value);
+        expect(json.decodeText?.(written(value).toString())).toEqual(value);
       }),
       { numRuns: 500 },
     );
@@ -39,7 +42,7 @@ describe('the JSON serializer', () => {
       fc.property(tree, (value) => {
         let bytes: Uint8Array;
         try {
-          bytes = limited.encode(value);
+          bytes = bodyBytes(limited.encode(value));
         } catch (error) {
           expect(isTaskQueueError(error, 'VALUE_NOT_SERIALIZABLE')).toBe(true);
           return;
@@ -66,7 +69,7 @@ describe('the JSON serializer', () => {
         }),
         (value) => {
           try {
-            json.decode(json.encode(value));
+            json.decode(written(value));
           } catch (error) {
             expect(isTaskQueueError(error, 'VALUE_NOT_SERIALIZABLE')).toBe(true);
           }

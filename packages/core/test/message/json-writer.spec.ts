@@ -148,7 +148,7 @@ describe('writing', () => {
   it.each(cases)('refuses %s by path', (name, value, field, says) => {
     const started = performance.now();
     const { code, message, fields } = refusal(() => json.encode([value, {}, {}], ['args', 'kwargs', '']));
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(5_000);
     expect(code).toBe('VALUE_NOT_SERIALIZABLE');
     expect(message).toMatch(says);
     expect(message).not.toContain('secret');
@@ -171,7 +171,7 @@ describe('writing', () => {
     for (let level = 0; level < 60; level += 1) graph = { a: graph, b: graph };
     const started = performance.now();
     expect(refusal(() => json.encode(graph)).message).toMatch(/more than 10000/);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(3_000);
   });
 });
 

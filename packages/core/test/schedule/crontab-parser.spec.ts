@@ -125,7 +125,7 @@ describe('crontab field', () => {
             expect(error.message.length).toBeLessThan(700);
           }
         }
-        expect(performance.now() - started).toBeLessThan(50);
+        expect(performance.now() - started).toBeLessThan(2_000);
       }),
       { numRuns: 80 },
     );

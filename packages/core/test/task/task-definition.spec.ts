@@ -51,17 +51,22 @@ describe('defining a task', () => {
 });
 
 describe('binding arguments', () => {
-  const task = defineTask('t', { params: ['a', 'b', 'c'] });
+  const task = defineTask('t', { params: ['a', 'b', 'c'] }, { maxArguments: 3 });
 
   it('puts keyword arguments in their places', () => {
     expect(bindArguments(task, { args: [1], kwargs: { c: 3, b: 2 } })).toEqual([1, 2, 3]);
     expect(bindArguments(task, { args: [], kwargs: { c: 3 } })).toEqual([undefined, undefined, 3]);
   });
 
+  it('takes any number where it is not known how many there are', () => {
+    expect(bindArguments(defineTask('t'), { args: [1, 2, 3, 4], kwargs: {} })).toEqual([1, 2, 3, 4]);
+  });
+
   it.each([
-    [[1], { a: 2 }, 'a'],
-    [[], { nobody: 1 }, 'nobody'],
-    [[], JSON.parse('{"__proto__": 1}') as object, '__proto__'],
+    [[1], { a: 2 }, 'kwargs.a'],
+    [[], { nobody: 1 }, 'kwargs.nobody'],
+    [[], JSON.parse('{"__proto__": 1}') as object, 'kwargs.__proto__'],
+    [[1, 2, 3, 4], {}, 'args'],
   ])('refuses %j with %j and names %s', (args, kwargs, field) => {
     expect(() => bindArguments(task, { args, kwargs: kwargs as Record<string, unknown> })).toThrow(
       expect.objectContaining({ code: 'TASK_ARGUMENTS_INVALID', fields: expect.objectContaining({ field }) }),
@@ -105,5 +110,24 @@ describe('the registry', () => {
     register(registry, 'b', 'B.b');
     for (const name of ['constructor', '__proto__', 'toString', 'B']) expect(registry.find(name)).toBeUndefined();
     expect(() => registry.get('nope')).toThrow(/Registered are: b\./);
+  });
+});
+
+describe('options of a task that cannot be', () => {
+  it.each([
+    ['retry', { retry: 3 }],
+    ['retry', { retry: false }],
+    ['retry.bogus', { retry: { bogus: 1 } }],
+    ['retry.for', { retry: { for: Error } }],
+    ['retry.for', { retry: { for: 'E' } }],
+    ['retry.jitter', { retry: { jitter: 'yes' } }],
+    ['throws', { throws: Error }],
+    ['throws', { throws: 'E' }],
+    ['ignoreResult', { ignoreResult: 'yes' }],
+    ['trackStarted', { trackStarted: 'x' }],
+    ['timeLimit', { timeLimit: 0 }],
+    ['timeLimit', { timeLimit: 1e20 }],
+  ])('%s is refused by name', (field, options) => {
+    expect(() => defineTask('odd', options as never)).toThrow(`task odd.${field}`);
   });
 });

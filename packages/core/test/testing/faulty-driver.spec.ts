@@ -67,4 +67,24 @@ describe('FaultyDriver', () => {
     expect(answered).toBe(true);
     await ping;
   });
+
+  it('breaks locks, barriers and pub/sub, and leaves subscriptions as they are', async () => {
+    const heard: string[] = [];
+    const channel = { exchange: 'x', kind: 'fanout', key: '' } as const;
+    const message = { headers: {}, properties: {}, contentType: '', contentEncoding: '', body: new Uint8Array() };
+    const subscription = faulty.pubsub?.subscribe([channel], (publication) => heard.push(publication.channel.exchange));
+    await subscription?.ready;
+    faulty.down(['pubsub.publish', 'barriers.arrive']);
+    await expect(faulty.pubsub?.publish([{ channel, message }])).rejects.toThrow('pubsub.publish is down');
+    await expect(faulty.barriers?.arrive([])).rejects.toThrow('barriers.arrive is down');
+    faulty.up();
+    faulty.loseReply('locks.acquire');
+    const request = { key: 'k', owner: 'a', permits: 1, ttlMs: 60_000 };
+    await expect(faulty.locks?.acquire([request])).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' });
+    const [again] = (await faulty.locks?.acquire([request])) ?? [];
+    expect(again).toEqual({ status: 'acquired', token: (await faulty.locks?.holders('k'))?.[0]?.token });
+    await faulty.pubsub?.publish([{ channel, message }]);
+    expect(heard).toEqual(['x']);
+    await subscription?.close();
+  });
 });

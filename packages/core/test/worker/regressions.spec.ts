@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../src/async/deferred.js';
 import type { TaskContext } from '../../src/task/task-context.js';
@@ -90,6 +91,45 @@ describe('ignoring results', () => {
     await eventually(() => expect(worker.status().processed).toBe(1));
     expect([await waiting.record(), await late.record()]).toEqual([undefined, undefined]);
   });
+
+  it('keeps neither the start nor the progress of a run', async () => {
+    const queue = open({ worker: { trackStarted: true } });
+    const [running, go] = [deferred(), deferred()];
+    queue.task(
+      'quiet',
+      async (context: TaskContext) => {
+        await context.progress({ percent: 50 });
+        running.resolve();
+        await go.promise;
+      },
+      { bind: true, ignoreResult: true },
+    );
+    const worker = await queue.work();
+    const handle = await queue.send('quiet');
+    await running.promise;
+    expect(await handle.state()).toBe('PENDING');
+    go.resolve();
+    await eventually(() => expect(worker.status().processed).toBe(1));
+    expect(await handle.record()).toBeUndefined();
+  });
+
+  it.each([
+    [true, 'FAILURE'],
+    [false, undefined],
+  ])('keeps the failure of a message that cannot be run if storeErrorsEvenIfIgnored is %s', async (stores, state) => {
+    const queue = open();
+    queue.task('quiet', () => 1, { ignoreResult: true, storeErrorsEvenIfIgnored: stores });
+    const { id } = await queue.send('quiet');
+    const [sound] = (await queue.driver.inspector?.peek({ queue: 'default', status: 'ready', limit: 1 })) ?? [];
+    assert(sound);
+    await queue.driver.inspector?.purge('default');
+    await queue.stores.broker.publish([{ ...sound, message: { ...sound.message, body: Buffer.from('{') } }]);
+    await queue.work();
+    const dead = () => queue.driver.inspector?.deadLetters({ limit: 1 });
+    await eventually(async () => expect((await dead())?.messages[0]?.id).toBe(id));
+    const [record] = (await queue.driver.results?.get([id])) ?? [];
+    expect(record?.state).toBe(state);
+  });
 });
 
 describe('a call', () => {
@@ -110,5 +150,18 @@ describe('a call', () => {
   it('whose arguments are no list is refused', async () => {
     const queue = open();
     await expect(queue.send('t', 'text' as never)).rejects.toMatchObject({ code: 'TASK_ARGUMENTS_INVALID' });
+  });
+});
+
+describe('an id that is used again', () => {
+  it('is another task once the first has ended, with a result of its own', async () => {
+    const queue = open();
+    queue.task('echo', (value: string) => value);
+    await queue.work();
+    const send = async (value: string) =>
+      (await queue.send('echo', [value], { taskId: 'same' })).get({ timeout: '5s' });
+    expect([await send('first'), await send('second')]).toEqual(['first', 'second']);
+    const [many] = await queue.sender.sendMany([{ task: 'echo', args: ['third'], options: { taskId: 'same' } }]);
+    expect(await many?.get({ timeout: '5s' })).toBe('third');
   });
 });

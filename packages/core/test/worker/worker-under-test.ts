@@ -8,9 +8,11 @@ import { silentLogger } from '../../src/ambient/logger.js';
 import { systemClock } from '../../src/ambient/clock.js';
 import { memoryDriver } from '../../src/memory/memory-driver.js';
 import type { Driver } from '../../src/ports/driver.js';
+import type { DriverChoice } from '../../src/ports/stores.js';
 import { composeStores } from '../../src/ports/stores.js';
 import { defineTask } from '../../src/task/task-definition.js';
 import { plainHandler, TaskRegistry } from '../../src/task/task-registry.js';
+import type { ChildProgram } from '../../src/pools/child.js';
 import { Worker } from '../../src/worker/worker.js';
 import type { WorkerEvent } from '../../src/worker/worker-events.js';
 
@@ -21,14 +23,15 @@ export class QueueUnderTest {
   readonly stores;
   readonly sender: TaskSender;
   readonly events: WorkerEvent[] = [];
-  private readonly workers: Worker[] = [];
+  readonly started: Worker[] = [];
 
   constructor(
     init: TaskQueueSettingsInit = {},
     readonly driver: Driver = memoryDriver(),
+    choice: Omit<DriverChoice, 'broker'> = {},
   ) {
     this.settings = validateSettings({ ...init, worker: { lease: '2s', ...init.worker } });
-    this.stores = composeStores({ broker: driver });
+    this.stores = composeStores({ broker: driver, ...choice });
     this.sender = new TaskSender({
       stores: this.stores,
       registry: this.registry,
@@ -46,23 +49,26 @@ export class QueueUnderTest {
     return this.sender.sendTask<R>(name, args, {}, options);
   }
 
-  async work(): Promise<Worker> {
+  /** `given`: settings of this worker; `children`: the program of the pools that have some. */
+  async work(given: NonNullable<TaskQueueSettingsInit['worker']> = {}, children?: ChildProgram): Promise<Worker> {
+    const { settings } = this;
     const worker = new Worker({
       stores: this.stores,
       registry: this.registry,
-      settings: this.settings,
+      settings: { ...settings, worker: { ...settings.worker, ...given } as typeof settings.worker },
       logger: silentLogger,
       clock: systemClock,
       random: () => 0.5,
+      ...(children === undefined ? {} : { children }),
     });
     worker.on((event) => this.events.push(event));
-    this.workers.push(worker);
+    this.started.push(worker);
     await worker.start();
     return worker;
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.stop({ graceMs: 500 })));
+    await Promise.all(this.started.map((worker) => worker.stop({ graceMs: 500 })));
     await this.driver.close();
   }
 }

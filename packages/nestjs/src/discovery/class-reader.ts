@@ -1,5 +1,7 @@
 import type { ConfigurationProblem, SchemaAdapter, TaskClass, TaskDefinition } from '@taskqueue/core';
 import { ConfigurationError, defineTask } from '@taskqueue/core';
+import type { ProviderClass } from '../execution/nest-internals.js';
+import { taskParameters } from '../execution/task-parameters.js';
 import { taskMethodsOf } from './task-metadata.accessor.js';
 
 /** Reads a class's tasks once; a definition is the same object wherever it is asked for. */
@@ -21,10 +23,13 @@ export class TaskClassReader {
   private define(taskClass: TaskClass<unknown>): ReadonlyMap<string, TaskDefinition> {
     const problems: ConfigurationProblem[] = [];
     const definitions = new Map<string, TaskDefinition>();
-    for (const { method, name, options } of taskMethodsOf(taskClass as { prototype: unknown; name: string })) {
-      const { name: _name, ...rest } = options;
+    for (const task of taskMethodsOf(taskClass as { prototype: unknown; name: string })) {
+      const { method, name } = task;
+      const { name: _name, ...options } = task.options;
       try {
-        definitions.set(method, defineTask(name, rest, this.adapter));
+        const { positional, rest: takesAll } = taskParameters(taskClass as unknown as ProviderClass, method);
+        const maxArguments = takesAll ? undefined : positional.length;
+        definitions.set(method, defineTask(name, options, { adapter: this.adapter, maxArguments }));
       } catch (error) {
         if (!(error instanceof ConfigurationError)) throw error;
         problems.push(...error.problems);

@@ -64,6 +64,13 @@ class TaskContextCreator extends ExternalContextCreator {
   }
 }
 
+/** Does the method or its class carry guards, interceptors, pipes or exception filters? */
+export function hasEnhancers(taskClass: object, method: object): boolean {
+  return [taskClass, method].some((target) =>
+    ENHANCERS.some((key) => ((Reflect.getMetadata(key, target) ?? []) as unknown[]).length > 0),
+  );
+}
+
 /** Does the method or its class carry exception filters? */
 export function hasFilters(taskClass: object, method: object): boolean {
   return [taskClass, method].some((target) => Reflect.getMetadata(EXCEPTION_FILTERS, target) !== undefined);

@@ -11,6 +11,10 @@ export interface TaskParameters {
   readonly positional: readonly number[];
   /** The last one is a rest parameter. */
   readonly rest: boolean;
+  /** It is a generator, of which nothing would run. */
+  readonly generator: boolean;
+  /** It overrides a method whose parameters have decorators, and has none itself: Nest would apply the other's. */
+  readonly inherited: boolean;
 }
 
 interface DecoratedParameter {
@@ -28,7 +32,16 @@ export function taskParameters(taskClass: ProviderClass, method: string): TaskPa
   const taken = new Set(Object.values(decorated).map((one) => one.index));
   const count = Math.max(types.length, written);
   const positional = [...Array(count).keys()].filter((index) => !taken.has(index));
-  return { decorated, positional, rest };
+  const inherited =
+    Object.hasOwn(prototype, method) &&
+    count > 0 &&
+    taken.size > 0 &&
+    !Reflect.hasOwnMetadata(ROUTE_ARGUMENTS, taskClass, method);
+  return { decorated, positional, rest, generator: isGenerator(prototype[method]), inherited };
+}
+
+function isGenerator(method: unknown): boolean {
+  return Object.prototype.toString.call(method).endsWith('GeneratorFunction]');
 }
 
 /** What is wrong with the parameters of a task method, and with options that speak of them. */
@@ -37,8 +50,17 @@ export function parameterProblems(
   definition: TaskDefinition,
   source: string,
 ): ConfigurationProblem[] {
-  const { decorated, positional, rest } = parameters;
+  const { decorated, positional, rest, generator, inherited } = parameters;
   const problems: ConfigurationProblem[] = [];
+  if (generator) {
+    const remedy = 'A generator runs only when somebody takes its values; return them, or report them by progress().';
+    problems.push({ path: source, expected: 'a method that is no generator', value: 'function*', remedy });
+  }
+  if (inherited) {
+    const remedy =
+      'The decorators of the method that it overrides would be applied to its parameters; write them again.';
+    problems.push({ path: source, expected: 'parameter decorators of its own', value: 'none', remedy });
+  }
   if (rest) {
     // Nest's pipeline passes a fixed number of arguments: a rest parameter would get the first value only.
     problems.push({ path: source, expected: 'no rest parameter', value: '...', remedy: 'Take an array instead.' });

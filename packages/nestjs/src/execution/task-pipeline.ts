@@ -1,6 +1,6 @@
 import { ContextIdFactory } from '@nestjs/core';
-import type { TaskHandler, TaskInvocation } from '@taskqueue/core';
-import { isTaskSignal, UsageError } from '@taskqueue/core';
+import type { TaskHandler } from '@taskqueue/core';
+import { isTaskSignal } from '@taskqueue/core';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { TASK_ARGUMENTS_METADATA, TASK_CONTEXT_TYPE } from '../task-queue.constants.js';
 import type { ContextCreators, InstanceWrapper, NestContainer, ProviderClass } from './nest-internals.js';
@@ -8,6 +8,7 @@ import {
   BODY_ARGUMENT,
   contextCreators,
   ExecutionContextHost,
+  hasEnhancers,
   hasFilters,
   invokeFilters,
   scopedInstance,
@@ -43,7 +44,7 @@ export interface PipelineTarget {
  *                       signals (retry, snooze, …) pass by the filters
  * ```
  *
- * The pipeline of a static provider is built once. One with request scope in its tree gets a context id, and so its
+ * The pipeline of a static provider is built once, and left out where it has nothing to do. One with request scope in its tree gets a context id, and so its
  * own instances, for each run; `@Inject(REQUEST)` gives the {@link TaskContext}.
  */
 export class TaskPipeline {
@@ -57,19 +58,18 @@ export class TaskPipeline {
   }
 
   handler(target: PipelineTarget): TaskHandler {
-    const { wrapper, taskClass, method, parameters } = target;
+    const { taskClass, method, parameters } = target;
     Reflect.defineMetadata(TASK_ARGUMENTS_METADATA, declaredArguments(parameters), taskClass, method);
-    const run = this.runner(target);
-    return (invocation) => {
-      refuseSurplus(invocation, parameters.positional.length, `${wrapper.name}.${method}`);
-      return run(invocation);
-    };
+    return this.runner(target);
   }
 
-  private runner({ wrapper, method }: PipelineTarget): TaskHandler {
+  private runner(target: PipelineTarget): TaskHandler {
+    const { wrapper, method, parameters } = target;
     // The static instance of a transient provider is only a placeholder.
     if (wrapper.isDependencyTreeStatic() && !wrapper.isTransient) {
-      const proxy = this.proxy(wrapper, wrapper.instance as object, method);
+      const instance = wrapper.instance as object;
+      if (this.isPlain(target, instance)) return plainMethod(instance, method, parameters.positional.length);
+      const proxy = this.proxy(wrapper, instance, method);
       return ({ args, context }) => proxy(args, context);
     }
     return async ({ args, context }) => {
@@ -77,6 +77,12 @@ export class TaskPipeline {
       const instance = await scopedInstance(wrapper, contextId, context);
       return this.proxy(wrapper, instance, method, contextId)(args, context);
     };
+  }
+
+  /** Nothing runs around the method, and nothing but its arguments goes into it. */
+  private isPlain({ method, parameters }: PipelineTarget, instance: object): boolean {
+    if (this.enhancers === 'all' || Object.keys(parameters.decorated).length > 0) return false;
+    return !hasEnhancers(instance.constructor, (instance as Record<string, Method>)[method] as Method);
   }
 
   private proxy(wrapper: InstanceWrapper, instance: object, method: string, contextId?: object): Proxy {
@@ -132,6 +138,26 @@ export class TaskPipeline {
   }
 }
 
+/** What Nest's pipeline does where it has nothing to do, without its cost for each run. */
+function plainMethod(instance: object, method: string, count: number): TaskHandler {
+  const callback = (instance as Record<string, Method>)[method] as Method;
+  return async ({ args }) => {
+    try {
+      const value = await callback.apply(instance, args.length === count ? (args as unknown[]) : fitted(args, count));
+      return isObservable(value) ? await lastValueFrom(value, { defaultValue: undefined }) : value;
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  };
+}
+
+/** A parameter that got no argument is undefined; an argument without a parameter is not given. */
+function fitted(args: readonly unknown[], count: number): unknown[] {
+  const values: unknown[] = [];
+  for (let index = 0; index < count; index += 1) values.push(args[index]);
+  return values;
+}
+
 /**
  * Nest runs pipes only for parameters that have metadata, so every parameter gets some: those with a decorator keep
  * theirs, each other one takes the argument at its own place.
@@ -146,15 +172,4 @@ function declaredArguments({ decorated, positional }: TaskParameters): Record<st
 
 function argumentAt(args: unknown, position: unknown): unknown {
   return (args as TaskHostArguments)[0][position as number];
-}
-
-/** What came too much would be lost without a word: a caller of another version, or a result that a link prepends. */
-function refuseSurplus({ args }: TaskInvocation, most: number, source: string): void {
-  if (args.length <= most) return;
-  throw new UsageError({
-    code: 'TASK_ARGUMENTS_INVALID',
-    message: `${source} takes ${most} argument${most === 1 ? '' : 's'} and got ${args.length}.`,
-    remedy: 'Give the method the parameter, or use an immutable signature (si) in a link.',
-    fields: { field: `args[${most}]`, expected: most, value: args.length },
-  });
 }

@@ -7,6 +7,8 @@ export const WORKER_ARGUMENTS = {
   queues: { type: 'string', short: 'Q' },
   concurrency: { type: 'string', short: 'c' },
   pool: { type: 'string', short: 'P' },
+  'max-tasks-per-child': { type: 'string' },
+  'max-memory-per-child': { type: 'string' },
   name: { type: 'string', short: 'n' },
   lease: { type: 'string' },
   'shutdown-grace': { type: 'string' },
@@ -16,8 +18,10 @@ export const WORKER_ARGUMENTS = {
 
 const HELP = `Options of a worker (they win over the environment and the module's options):
   -Q, --queues a,b           queues to take from, in order of preference
-  -c, --concurrency N        handlers side by side (default 10)
-  -P, --pool async|solo      how handlers run (default async)
+  -c, --concurrency N        handlers side by side (default 10; children: one a processor)
+  -P, --pool NAME            async, solo, threads or prefork (default async)
+      --max-tasks-per-child N        replace a thread or process after N tasks
+      --max-memory-per-child 200mb   replace one that has more after a task
   -n, --name NAME            name of this worker (default worker@<host>#<pid>)
       --lease 30s            how long a task stays with a worker that says nothing
       --shutdown-grace 25s   from SIGTERM to exit
@@ -37,7 +41,9 @@ export function parseWorkerArguments(argv: readonly string[]): WorkerCommand {
     queues: values.queues?.split(',').map((queue) => queue.trim()),
     pool: values.pool,
     // Text that is no number is handed on, so that the validation of the settings names it.
-    concurrency: values.concurrency === undefined ? undefined : numberOr(values.concurrency),
+    concurrency: numberOr(values.concurrency),
+    maxTasksPerChild: numberOr(values['max-tasks-per-child']),
+    maxMemoryPerChild: numberOr(values['max-memory-per-child']),
     lease: values.lease,
     shutdownGrace: values['shutdown-grace'],
     trackStarted: values['track-started'],
@@ -63,8 +69,8 @@ function withoutQuotes(argument: string): string {
   return /^".*"$/s.test(argument) ? argument.slice(1, -1) : argument;
 }
 
-function numberOr(text: string): number | string {
-  return /^\d+$/.test(text) ? Number(text) : text;
+function numberOr(text: string | undefined): number | string | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : text;
 }
 
 function given(overrides: Record<string, unknown>): Record<string, unknown> {

@@ -10,7 +10,8 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
  *
  * ```text
  *   starting ──app──► running ──signal──► draining ──► closing the application ──► exit 0
- *      └──signal──► exit 0                  └──signal again: the grace is over
+ *      └──signal──► exit 0   │              └──signal again: the grace is over
+ *                            └──failed──► closing the application ──► exit 1
  * ```
  */
 export class ServiceProcess {
@@ -18,7 +19,7 @@ export class ServiceProcess {
   private ending: Promise<void> | undefined;
 
   constructor() {
-    for (const signal of SIGNALS) process.on(signal, () => this.onSignal());
+    for (const signal of SIGNALS) process.on(signal, () => this.end());
   }
 
   /** The application is there. Users' own destroy hooks run when no task runs any more: first drain, then close. */
@@ -26,7 +27,8 @@ export class ServiceProcess {
     this.app = app;
   }
 
-  private onSignal(): void {
+  /** As a signal does it: somebody asked this process to end. `code` 1: the worker cannot go on, and has said why. */
+  end(code = 0): void {
     const drained = this.app?.get(TaskQueueLifecycle, { strict: false }).drain() ?? Promise.resolve();
     if (this.ending !== undefined) {
       // The first drain reports what goes wrong.
@@ -35,7 +37,7 @@ export class ServiceProcess {
     }
     this.ending = drained.then(() => this.app?.close());
     this.ending.then(
-      () => process.exit(0),
+      () => process.exit(code),
       (error: unknown) => {
         process.stderr.write(`Stopping failed: ${String(error)}\n`);
         process.exit(1);

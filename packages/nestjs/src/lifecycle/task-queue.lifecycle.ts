@@ -7,6 +7,7 @@ import { TaskExplorer } from '../discovery/task.explorer.js';
 import { BeatTimers } from '../scheduling/beat-timers.js';
 import { NestScheduleAdoption } from '../scheduling/nest-schedule-adoption.js';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
+import { bootsAsChild } from './child-boot.js';
 
 /** Below every module's distance, so that our hooks run last at start and first at the end. */
 const NEAREST = -1;
@@ -47,20 +48,21 @@ export class TaskQueueLifecycle
     for (const module of own) module.distance = NEAREST;
   }
 
-  onModuleInit(): void {
-    this.runtime.explore(this.explorer, this.adoption.entries);
+  async onModuleInit(): Promise<void> {
+    await this.runtime.explore(this.explorer, this.adoption.entries);
   }
 
   async onApplicationBootstrap(): Promise<void> {
     const { embedded = 'none' } = this.runtime.options;
+    if (bootsAsChild()) return;
     await this.runtime.connect();
     if (embedded === 'worker' || embedded === 'both') await this.startWorker();
     if (embedded === 'beat' || embedded === 'both') await this.startBeat();
   }
 
   /** Starts a worker that this application drains before it closes. */
-  async startWorker(overrides: Parameters<TaskQueueRuntime['createWorker']>[0] = {}): Promise<Worker> {
-    const worker = this.runtime.createWorker(overrides);
+  async startWorker(...options: Parameters<TaskQueueRuntime['createWorker']>): Promise<Worker> {
+    const worker = this.runtime.createWorker(...options);
     this.running.add(worker);
     await worker.start();
     return worker;

@@ -56,7 +56,9 @@ export class WorkSession {
 
   private start(): Promise<Worker> {
     this.worker ??= this.inside.run(true, async () => {
-      const worker = this.runtime.createWorker({ queues: this.queues() });
+      // Tests run in their own process, whatever the application does.
+      const pool = this.runtime.settings.worker.pool === 'solo' ? 'solo' : 'async';
+      const worker = this.runtime.createWorker({ queues: this.queues(), pool });
       await worker.start();
       return worker;
     });

@@ -69,6 +69,12 @@ class Tasks {
   }
 }
 
+/** Sends without knowing the tasks, as another service does. */
+function stranger(one: Awaited<ReturnType<typeof boot>>): TaskSender {
+  const { stores, settings, clock } = one.app.get(TaskQueueRuntime);
+  return new TaskSender({ stores, settings, clock, registry: new TaskRegistry() });
+}
+
 describe('arguments', () => {
   it('takes optional and default parameters, by position and by keyword', async () => {
     const one = await boot({ providers: [Tasks] });
@@ -79,18 +85,27 @@ describe('arguments', () => {
   });
 
   it.each([
-    ['Tasks.none', [1], {}, /Tasks\.none takes 0 arguments and got 1.*immutable signature/],
-    ['Tasks.defaults', [1, 2, '3', 4], {}, /takes 3 arguments and got 4/],
-    ['Tasks.defaults', [1], { kwargs: { d: 1 } }, /has no parameter "d"/],
-    ['Tasks.defaults', [1], { kwargs: { a: 1 } }, /got parameter "a" twice/],
-    ['Tasks.none', [], { kwargs: { a: 1 } }, /Declare the names with `params/],
-  ])('rejects what would be lost: %s %j %j', async (task, args, options, message) => {
+    ['Tasks.none', [1], {}, 'args', /"Tasks\.none" takes 0 arguments and got 1.*immutable signature/],
+    ['Tasks.defaults', [1, 2, '3', 4], {}, 'args', /takes 3 arguments and got 4/],
+    ['Tasks.decorated', [1, 2, 3], {}, 'args', /takes 2 arguments and got 3/],
+    ['Tasks.defaults', [1], { d: 1 }, 'kwargs.d', /has no parameter "d"/],
+    ['Tasks.defaults', [1], { a: 1 }, 'kwargs.a', /got parameter "a" twice/],
+    ['Tasks.none', [], { a: 1 }, 'kwargs.a', /Declare the names with `params/],
+  ])('refuses what would be lost, at the call and at the run: %s %j %j', async (task, args, kwargs, field, text) => {
     const one = await boot({ providers: [Tasks] });
-    const record = await one.run(task, args, options);
-    expect(record.state).toBe('REJECTED');
-    expect(record.failure).toMatchObject({
+    const expected = { code: 'TASK_ARGUMENTS_INVALID', message: expect.stringMatching(text) as string };
+    await expect(one.client.sendTask(task, args, kwargs)).rejects.toMatchObject({ ...expected, fields: { field } });
+    expect(one.queue.enqueued()).toEqual([]);
+    const record = await one.ended(await stranger(one).sendTask(task, args, kwargs));
+    expect(record).toMatchObject({ state: 'REJECTED', attempts: 1, failure: expected });
+  });
+
+  it('refuses them at the typed call, too', async () => {
+    const one = await boot({ providers: [Tasks] });
+    const { none } = one.client.for(Tasks);
+    await expect((none.delay as (...args: unknown[]) => Promise<unknown>)(1)).rejects.toMatchObject({
       code: 'TASK_ARGUMENTS_INVALID',
-      message: expect.stringMatching(message) as string,
+      fields: { field: 'args' },
     });
   });
 
@@ -98,6 +113,40 @@ describe('arguments', () => {
     const one = await boot({ providers: [Tasks] });
     const { value } = await one.run('Tasks.decorated', ['a', 'b'], { headers: { tenant: 't1' } });
     expect(value).toEqual(['t1', 'a', 2, 'b', { tenant: 't1' }, 'Tasks.decorated']);
+  });
+
+  it('refuses generators, of which nothing would run', async () => {
+    @Injectable()
+    class Lazy {
+      @SharedTask()
+      *lines(): Generator<number> {
+        yield 1;
+      }
+
+      @SharedTask()
+      async *pages(): AsyncGenerator<number> {
+        yield 1;
+      }
+    }
+    await expect(boot({ providers: [Lazy] })).rejects.toThrow(/lines.*no generator[\s\S]*pages.*no generator/);
+  });
+
+  it('refuses an override that would run under the parameter decorators of what it overrides', async () => {
+    class Base {
+      async run(@Task() context: TaskContext, name: string): Promise<string> {
+        return `${context.id} ${name}`;
+      }
+    }
+    @Injectable()
+    class Override extends Base {
+      @SharedTask()
+      override async run(name: unknown, suffix: string): Promise<string> {
+        return `${String(name)} ${suffix}`;
+      }
+    }
+    await expect(boot({ providers: [Override] })).rejects.toThrow(
+      /Override\.run: expected parameter decorators of its own/,
+    );
   });
 
   it('refuses decorators that mean an HTTP request', async () => {
@@ -148,11 +197,10 @@ describe('validation', () => {
 
   it('checks a schema again at the run, for callers that do not know it', async () => {
     const one = await boot({ providers: [Tasks] });
-    const { stores, settings, clock } = one.app.get(TaskQueueRuntime);
-    const stranger = new TaskSender({ stores, settings, clock, registry: new TaskRegistry() });
-    const record = await one.ended(await stranger.sendTask('Tasks.order', [{ id: 'x' }]));
+    const sender = stranger(one);
+    const record = await one.ended(await sender.sendTask('Tasks.order', [{ id: 'x' }]));
     expect(record).toMatchObject({ state: 'REJECTED', attempts: 1, failure: { code: 'TASK_ARGUMENTS_INVALID' } });
     expect(record.failure?.message).toContain('args[0].id');
-    expect((await one.ended(await stranger.sendTask('Tasks.order', [{ id: 5 }]))).value).toBe('5 none');
+    expect((await one.ended(await sender.sendTask('Tasks.order', [{ id: 5 }]))).value).toBe('5 none');
   });
 });

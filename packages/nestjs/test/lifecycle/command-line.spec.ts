@@ -11,6 +11,11 @@ describe('parseWorkerArguments', () => {
       kind: 'run',
       overrides: { queues: ['a'], lease: '10s', shutdownGrace: '1m' },
     });
+    const children = ['--pool', 'prefork', '--max-tasks-per-child', '50', '--max-memory-per-child', '200mb'];
+    expect(parseWorkerArguments(children)).toEqual({
+      kind: 'run',
+      overrides: { pool: 'prefork', maxTasksPerChild: 50, maxMemoryPerChild: '200mb' },
+    });
   });
 
   it('takes off the quotes that some launchers leave', () => {

@@ -239,6 +239,11 @@ describe('the module', () => {
     const draining = queue.drain();
     await app.close();
     await draining;
-    await eventually(() => expect(resources()).toEqual(before));
+    // What was open before may have closed meanwhile: it is the test runner's.
+    const added = (): string[] => {
+      const known = [...before];
+      return resources().filter((name) => !known.includes(name) || known.splice(known.indexOf(name), 1).length === 0);
+    };
+    await eventually(() => expect(added()).toEqual([]));
   });
 });

@@ -1,0 +1,70 @@
+import type { Clock } from '../ambient/clock.js';
+import type { Logger } from '../ambient/logger.js';
+import type { EncodedMessage } from '../message/encoded-message.js';
+import type { ChannelSubscription, PubSub } from '../ports/pub-sub.js';
+import { COMMANDS, isAddressedTo, readCommand, writeReply } from './control-message.js';
+import type { Command } from './control-message.js';
+
+/** What a worker does when it hears a command, and what it answers. Undefined: nothing. */
+export type CommandHandler = (parameters: Readonly<Record<string, unknown>>) => unknown;
+
+export interface RemoteControlOptions {
+  readonly pubsub: PubSub;
+  /** By which name commands are addressed to it. */
+  readonly worker: string;
+  readonly handlers: ReadonlyMap<string, CommandHandler>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * The ear of a worker: hears commands, does what it knows, and answers whoever asked. In Celery's words and format, so
+ * `celery inspect` and `celery control` find here what they look for. Commands are lost while the connection is broken, as
+ * all that is said: who asks counts the answers.
+ *
+ * ```text
+ *   heard ──for somebody else, too old, unreadable──► passed over
+ *     └──► known? ──no──► answers {"error": …}
+ *            └──► done ──► answers with what it says, or {"error": …} when it throws; nothing when nobody asked
+ * ```
+ */
+export class RemoteControl {
+  private ear: ChannelSubscription | undefined;
+
+  constructor(private readonly options: RemoteControlOptions) {}
+
+  start(): void {
+    this.ear ??= this.options.pubsub.subscribe([COMMANDS], ({ message }) => void this.hear(message));
+    this.ear.ready.catch((error: unknown) => {
+      this.options.logger.warn(`Commands to this worker cannot be heard: ${String(error)}`, 'RemoteControl');
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.ear?.close();
+  }
+
+  private async hear(message: EncodedMessage): Promise<void> {
+    const { worker, clock, logger, pubsub } = this.options;
+    const command = readCommand(message, clock.now());
+    if (command === undefined || !isAddressedTo(command, worker)) return;
+    const { replyTo, ticket } = command;
+    try {
+      const value = await this.obey(command);
+      if (replyTo === undefined || value === undefined) return;
+      await pubsub.publish([writeReply(replyTo, { worker, value, ticket })]);
+    } catch (error) {
+      logger.warn(`The command "${command.method}" was not answered: ${String(error)}`, 'RemoteControl');
+    }
+  }
+
+  private async obey({ method, arguments: parameters }: Command): Promise<unknown> {
+    const handler = this.options.handlers.get(method);
+    if (handler === undefined) return { error: `unknown command: ${method}` };
+    try {
+      return await handler(parameters);
+    } catch (error) {
+      return { error: error instanceof Error ? error.message : String(error) };
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import type { EncodedMessage } from '../message/encoded-message.js';
+import type { Publication } from '../ports/channel.js';
+import { isAddressedTo, readCommand, writeCommand } from './control-message.js';
+
+/** What Celery's command `revoke` says. */
+export interface RevokeCommand {
+  readonly taskIds: readonly string[];
+  readonly terminate: boolean;
+  /** It is in the store already, with all that follows from it. */
+  readonly isStored: boolean;
+}
+
+/** The command as Celery's clients give it, for workers of either side. */
+export function revokeCommand({ taskIds, terminate, isStored }: RevokeCommand): Publication {
+  const task_id = taskIds.length === 1 ? taskIds[0] : taskIds;
+  return writeCommand(
+    { method: 'revoke', arguments: { task_id, terminate, signal: 'SIGTERM' } },
+    { headers: isStored ? { [STORED]: true } : {} },
+  );
+}
+
+/** Ours; Python passes it over. */
+const STORED = 'taskqueue_stored';
+
+/** Undefined for any other command, for what is addressed to others, for what has expired, and for what cannot be read. */
+export function readRevokeCommand(
+  message: EncodedMessage,
+  reader: { readonly worker: string; readonly now: number },
+): RevokeCommand | undefined {
+  const command = readCommand(message, reader.now);
+  if (command === undefined || !isAddressedTo(command, reader.worker)) return undefined;
+  const { method, arguments: given } = command;
+  if (method !== 'revoke' && method !== 'terminate') return undefined;
+  const taskIds = [given['task_id']].flat().filter((id): id is string => typeof id === 'string');
+  if (taskIds.length === 0) return undefined;
+  const terminate = method === 'terminate' || given['terminate'] === true;
+  return { taskIds, terminate, isStored: message.headers[STORED] === true };
+}

@@ -1,0 +1,202 @@
+import { hostname, platform, release } from 'node:os';
+import type { Clock } from '../ambient/clock.js';
+import type { CommandHandler } from '../control/remote-control.js';
+import { openEnvelope } from '../message/celery-protocol.js';
+import type { DecodeOptions } from '../message/celery-protocol.js';
+import { pythonRepr } from '../message/python-repr.js';
+import type { TaskQueueSettings } from '../config/settings.js';
+import { showValue, UsageError } from '../errors/errors.js';
+import type { Delivery } from '../ports/delivery.js';
+import type { ExecutionPool } from '../ports/execution-pool.js';
+import type { Stores } from '../ports/stores.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import type { Run } from './run.js';
+
+/** What commands look at and change. */
+export interface CommandedWorker {
+  readonly name: string;
+  readonly queues: readonly string[];
+  readonly pool: ExecutionPool;
+  readonly stores: Stores;
+  readonly registry: TaskRegistry;
+  readonly settings: TaskQueueSettings;
+  readonly clock: Clock;
+  readonly decoding: DecodeOptions;
+  readonly active: () => readonly Run[];
+  /** Leased, and not started yet. */
+  readonly reserved: () => readonly Delivery[];
+  readonly revoked: () => readonly string[];
+  /** Task name → started so far. */
+  readonly started: () => ReadonlyMap<string, number>;
+  readonly shutdown: () => void;
+}
+
+/** Which commands a worker obeys: all, those that only ask, or none. */
+export type RemoteControlScope = 'all' | 'inspect' | 'none';
+
+/**
+ * Celery's commands, by name, with the answers that `celery inspect`, `celery control` and Flower read. Commands that
+ * ask for what a worker here does not have (rate limits, consumers of further queues) are unknown, and answered so.
+ * What waits for its time waits in the broker, so `scheduled` is always empty.
+ */
+export function remoteCommands(
+  worker: CommandedWorker,
+  scope: RemoteControlScope,
+): ReadonlyMap<string, CommandHandler> {
+  const startedAt = worker.clock.monotonic();
+  const asking: Record<string, CommandHandler> = {
+    ping: () => ({ ok: 'pong' }),
+    active: () => worker.active().map((run) => activeTask(run, worker.name)),
+    reserved: () => worker.reserved().flatMap((delivery) => reservedTask(delivery, worker)),
+    scheduled: () => [],
+    revoked: () => worker.revoked(),
+    registered: () => worker.registry.names(),
+    active_queues: () => worker.queues.map(activeQueue),
+    query_task: ({ ids }) => queryTasks([ids].flat(), worker),
+    stats: () => stats(worker, Math.floor((worker.clock.monotonic() - startedAt) / 1_000)),
+    conf: () => shownSettings(worker.settings),
+    report: () => ({ ok: report(worker) }),
+    clock: () => ({ clock: 0 }),
+    hello: () => ({ revoked: {}, clock: 0 }),
+  };
+  const changing: Record<string, CommandHandler> = {
+    pool_grow: ({ n }) => resized(worker.pool, count(n)),
+    pool_shrink: ({ n }) => resized(worker.pool, -count(n)),
+    // Obeyed where revocations are kept; here it is only answered.
+    revoke: ({ task_id: ids }) => ({ ok: `tasks ${[ids].flat().join(', ')} flagged as revoked` }),
+    terminate: ({ task_id: ids }) => ({ ok: `terminate: tasks ${[ids].flat().join(', ')}` }),
+    shutdown: () => worker.shutdown(),
+  };
+  if (scope === 'none') return new Map();
+  const entries = Object.entries(asking);
+  if (scope === 'inspect') {
+    const refused = Object.keys(changing).map((name): [string, CommandHandler] => [name, () => turnedOff(name)]);
+    return new Map([...entries, ...refused]);
+  }
+  return new Map([...entries, ...Object.entries(changing)]);
+}
+
+function activeTask({ message, delivery, startedAt }: Run, worker: string) {
+  return {
+    id: message.id,
+    name: message.task,
+    args: message.argsRepr ?? pythonRepr(message.args, { tuple: true }),
+    kwargs: message.kwargsRepr ?? pythonRepr(message.kwargs),
+    type: message.task,
+    hostname: worker,
+    time_start: startedAt / 1_000,
+    acknowledged: false,
+    delivery_info: deliveryInfo(delivery, message.priority),
+    worker_pid: process.pid,
+  };
+}
+
+/** Nothing for what cannot be read: it will be refused when its turn comes. Arguments are not read before that. */
+function reservedTask(delivery: Delivery, { name, decoding }: CommandedWorker) {
+  try {
+    const { id, task, argsRepr = '()', kwargsRepr = '{}', priority } = openEnvelope(delivery.message, decoding);
+    return [
+      {
+        id,
+        name: task,
+        args: argsRepr,
+        kwargs: kwargsRepr,
+        type: task,
+        hostname: name,
+        time_start: null,
+        acknowledged: false,
+        delivery_info: deliveryInfo(delivery, priority),
+        worker_pid: null,
+      },
+    ];
+  } catch {
+    return [];
+  }
+}
+
+function deliveryInfo({ queue, redelivered }: Delivery, priority: number | undefined) {
+  return { exchange: '', routing_key: queue, priority: priority ?? 0, redelivered };
+}
+
+function activeQueue(name: string) {
+  const exchange = { name, type: 'direct', durable: true, delivery_mode: 2, auto_delete: false };
+  return { name, exchange, routing_key: name, durable: true, exclusive: false, auto_delete: false };
+}
+
+function queryTasks(ids: readonly unknown[], worker: CommandedWorker) {
+  const active = worker.active().map((run) => ['active', activeTask(run, worker.name)] as const);
+  const reserved = worker.reserved().flatMap((delivery) => reservedTask(delivery, worker));
+  const all = [...active, ...reserved.map((task) => ['reserved', task] as const)];
+  return Object.fromEntries(all.filter(([, { id }]) => ids.includes(id)).map((entry) => [entry[1].id, entry]));
+}
+
+function stats({ pool, stores, settings, started, reserved }: CommandedWorker, uptime: number) {
+  const { userCPUTime, systemCPUTime, maxRSS, minorPageFault, majorPageFault, ...rest } = process.resourceUsage();
+  const [driver] = stores.drivers;
+  return {
+    total: Object.fromEntries(started()),
+    pid: process.pid,
+    clock: '0',
+    uptime,
+    pool: {
+      implementation: `taskqueue:${settings.worker.pool}`,
+      'max-concurrency': pool.size,
+      processes: [process.pid],
+      'max-tasks-per-child': 'N/A',
+      'put-guarded-by-semaphore': false,
+      timeouts: [0, 0],
+      writes: 'N/A',
+    },
+    prefetch_count: pool.size + reserved().length,
+    broker: { transport: driver?.name, hostname: driver?.describe() },
+    rusage: {
+      utime: userCPUTime / 1e6,
+      stime: systemCPUTime / 1e6,
+      maxrss: maxRSS,
+      minflt: minorPageFault,
+      majflt: majorPageFault,
+      nvcsw: rest.voluntaryContextSwitches,
+      nivcsw: rest.involuntaryContextSwitches,
+    },
+  };
+}
+
+/** There are no secrets in them: URLs and passwords are the drivers'. */
+function shownSettings({ serializers, ...settings }: TaskQueueSettings) {
+  return { ...settings, serializers: ['json', ...(serializers ?? []).map((one) => one.name)] };
+}
+
+function report({ name, queues, pool, stores, registry, settings }: CommandedWorker): string {
+  return [
+    `${name} on ${hostname()}, ${platform()} ${release()}, node ${process.version}`,
+    `stores: ${stores.drivers.map((driver) => driver.describe()).join(', ')}`,
+    `queues: ${queues.join(', ')}`,
+    `pool: ${settings.worker.pool}, ${pool.size} at once`,
+    `tasks: ${registry.names().join(', ')}`,
+  ].join('\n');
+}
+
+function resized(pool: ExecutionPool, by: number): unknown {
+  const size = pool.size + by;
+  if (size < 1) throw new UsageError({ code: 'COMMAND_INVALID', message: `The pool has ${pool.size} slot(s).` });
+  pool.resize(size);
+  return { ok: by > 0 ? 'pool will grow' : 'pool will shrink' };
+}
+
+function count(n: unknown): number {
+  const value = n ?? 1;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 10_000) return value;
+  throw new UsageError({
+    code: 'COMMAND_INVALID',
+    message: `n must be a whole number from 1 to 10000, got ${showValue(value)}.`,
+    fields: { field: 'n', value },
+  });
+}
+
+function turnedOff(name: string): never {
+  throw new UsageError({
+    code: 'COMMAND_INVALID',
+    message: `This worker does not obey "${name}".`,
+    remedy: 'Its setting worker.control is "inspect".',
+  });
+}
