@@ -14,14 +14,22 @@ if (spec.workload === 'send-spaced') {
     await sleep(15);
     await side.enqueueStamped(now());
   }
+} else if (spec.workload === 'send-steadily') {
+  const until = performance.now() + (spec.warmUp + spec.seconds + 1) * 1_000;
+  let next = 0;
+  const lane = async () => {
+    while (performance.now() < until) await side.enqueue(next++);
+  };
+  await Promise.all(Array.from({ length: 100 }, lane));
 } else {
-  const first = Date.now() + 4_000;
+  const { leadMs = 4_000, windowMs = 10_000 } = spec;
+  const first = Date.now() + leadMs;
   const items = Array.from({ length: spec.n }, (_, index) => ({
     index,
-    at: first + Math.floor((index * 10_000) / spec.n),
+    at: first + Math.floor((index * windowMs) / spec.n),
   }));
   for (let from = 0; from < items.length; from += 500) await side.enqueueDelayed(items.slice(from, from + 500));
 }
-process.send({ name: side.name });
+process.send({});
 await Promise.race([side.close(), sleep(3_000)]);
 process.exit(0);

@@ -3,11 +3,14 @@ export type { TypeormDriverOptions } from './driver-options.js';
 export { ensureSchema } from './ensure-schema.js';
 export { TASK_QUEUE_MIGRATIONS } from './migrations/index.js';
 export {
+  BarrierEntity,
+  BarrierMemberEntity,
   ClockedSchedule,
   ConsumerEntity,
   CrontabSchedule,
   GroupResult,
   IntervalSchedule,
+  LockEntity,
   PeriodicTask,
   QueueEntity,
   RevokedTask,

@@ -1,4 +1,5 @@
 import type { DeadLetter, MessageStatus, QueuedMessage, QueueFacts, QueueInspector } from '@taskqueue/core';
+import { checkListLimit, unknownCursor } from '@taskqueue/core';
 import type { WakeHub } from './broker/wake-hub.js';
 import { MESSAGE_STATE } from './sql/dialect.js';
 import { encodedMessage } from './sql/message-row.js';
@@ -88,7 +89,9 @@ export class SqlInspector implements QueueInspector {
     readonly messages: readonly DeadLetter[];
     readonly nextCursor?: string;
   }> {
-    const rows = await this.store.once(() => this.deadPage(query));
+    checkListLimit(query.limit);
+    const before = query.cursor === undefined ? undefined : readCursor(query.cursor);
+    const rows = await this.store.once(() => this.deadPage(query, before));
     const messages = rows.slice(0, query.limit).map((row): DeadLetter => ({
       ...queuedMessage(row),
       reason: row['reason'] as string,
@@ -122,14 +125,13 @@ export class SqlInspector implements QueueInspector {
     yield* dialect.announce();
   }
 
-  private deadPage(query: { queue?: string; limit: number; cursor?: string }): Work<readonly Row[]> {
+  private deadPage(query: { queue?: string; limit: number }, before: DeadPosition | undefined): Work<readonly Row[]> {
     const { dialect } = this.store;
     const params: SqlValue[] = [query.limit + 1];
     let where = `state = ${dead}`;
     if (query.queue !== undefined) where += ` and queue = $${params.push(query.queue)}`;
-    if (query.cursor !== undefined) {
-      const [diedAt = 0, id = 0] = query.cursor.split('.').map((part) => Number(part) || 0);
-      where += ` and (died_at, id) < ($${params.push(diedAt)}, $${params.push(id)})`;
+    if (before !== undefined) {
+      where += ` and (died_at, id) < ($${params.push(before.diedAt)}, $${params.push(before.id)})`;
     }
     return statement(
       `select * from ${dialect.table('message')} where ${where} order by died_at desc, id desc limit $1`,
@@ -153,6 +155,18 @@ export class SqlInspector implements QueueInspector {
   }
 }
 
+/** Where a page of dead letters ended. */
+interface DeadPosition {
+  readonly diedAt: number;
+  readonly id: number;
+}
+
+function readCursor(cursor: string): DeadPosition {
+  const [, diedAt, id] = /^(\d{1,15})\.(\d{1,15})$/.exec(cursor) ?? [];
+  if (diedAt === undefined) throw unknownCursor(cursor);
+  return { diedAt: Number(diedAt), id: Number(id) };
+}
+
 function queuedMessage(row: Row): QueuedMessage {
   return {
     id: row['task_id'] as string,
@@ -161,6 +175,11 @@ function queuedMessage(row: Row): QueuedMessage {
     priority: 9 - Number(row['urgency']),
     enqueuedAt: Number(row['enqueued_at']),
     eta: Number(row['state']) === delayed ? instant(row['due_at']) : undefined,
-    message: encodedMessage({ envelope: row['envelope'] as string, body: row['body'] as string }),
+    message: encodedMessage({
+      task_id: row['task_id'] as string,
+      task: row['task'] as string,
+      envelope: row['envelope'] as string,
+      body: row['body'] as string,
+    }),
   };
 }

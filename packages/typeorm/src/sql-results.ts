@@ -1,5 +1,5 @@
 import type { ResultBackend, ResultPage, ResultQuery, ResultRecord, TaskState } from '@taskqueue/core';
-import { TASK_STATES, UsageError } from '@taskqueue/core';
+import { checkListLimit, TASK_STATES, unknownCursor } from '@taskqueue/core';
 import { MESSAGE_STATE } from './sql/dialect.js';
 import { resultColumns, resultRecord } from './sql/result-row.js';
 import type { Row, SqlStore, SqlValue, Work } from './sql/sql-store.js';
@@ -53,7 +53,7 @@ export class SqlResults implements ResultBackend {
   }
 
   async list(query: ResultQuery): Promise<ResultPage> {
-    checkQuery(query);
+    checkListLimit(query.limit);
     const position = parseCursor(query.cursor);
     const rows = await this.store.once(() => this.recordPage(query, position));
     const recorded = rows.map(resultRecord);
@@ -181,15 +181,6 @@ function literals(states: readonly TaskState[]): string {
   return known.length === 0 ? `''` : known.map((state) => `'${state}'`).join(', ');
 }
 
-function checkQuery({ limit }: ResultQuery): void {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 1_000) return;
-  throw new UsageError({
-    code: 'STATE_INVALID',
-    message: `A page of results has 1 to 1000 records; limit is ${limit}.`,
-    fields: { field: 'limit', value: limit },
-  });
-}
-
 /** Throws UsageError for a cursor that is not one of ours. */
 function parseCursor(cursor: string | undefined): Position {
   if (cursor === undefined) return {};
@@ -200,11 +191,7 @@ function parseCursor(cursor: string | undefined): Position {
     if (!isWhole || !isRecord || !(message === undefined || isPlace(message))) throw new Error('not ours');
     return { ...(record === undefined ? {} : { record }), ...(message === undefined ? {} : { message }) };
   } catch {
-    throw new UsageError({
-      code: 'STATE_INVALID',
-      message: 'The cursor of the result list is not one that a page gave.',
-      fields: { field: 'cursor', value: cursor },
-    });
+    throw unknownCursor(cursor);
   }
 }
 

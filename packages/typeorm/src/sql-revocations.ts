@@ -1,55 +1,45 @@
-import type { Revocation, RevocationStore } from '@taskqueue/core';
+import type { ResultRecord, Revocation, RevocationRequest, RevocationStore } from '@taskqueue/core';
 import { revokedRecord } from '@taskqueue/core';
 import { MESSAGE_STATE } from './sql/dialect.js';
 import { resultColumns } from './sql/result-row.js';
+import { readEnvelope } from './sql/envelope-text.js';
 import type { Row, SqlStore, Work } from './sql/sql-store.js';
 
 /** Revoked ids as rows, numbered in the order in which they become visible. */
 export class SqlRevocations implements RevocationStore {
   constructor(private readonly store: SqlStore) {}
 
-  async revoke(revocations: readonly Revocation[]): Promise<readonly string[]> {
-    return revocations.length === 0 ? [] : this.store.run(() => this.remember(revocations));
+  async revoke(requests: readonly RevocationRequest[]): Promise<readonly string[]> {
+    return requests.length === 0 ? [] : this.store.run(() => this.remember(requests));
   }
 
   since(marker: string | undefined): Promise<{ readonly revocations: readonly Revocation[]; readonly marker: string }> {
     return this.store.once(() => this.news(marker));
   }
 
-  private *remember(revocations: readonly Revocation[]): Work<readonly string[]> {
+  private *remember(requests: readonly RevocationRequest[]): Work<readonly string[]> {
     const { dialect } = this.store;
     // Numbers are given before the commit; without the lock a reader could see 11 before 10, and never ask for 10 again.
     yield* dialect.lock('revoked');
-    for (const { taskId, terminate, expiresAt } of revocations) {
+    for (const { taskId, terminate, expiresAt } of requests) {
       yield {
         sql: `insert into ${dialect.table('revoked')} (task_id, terminate, expires_at) values ($1, $2, $3)`,
         params: [taskId, terminate, Math.round(expiresAt)],
       };
     }
-    return yield* this.takeOut(new Map(revocations.map(({ taskId, expiresAt }) => [taskId, Math.round(expiresAt)])));
+    const waiting = requests.filter((request) => request.waiting !== 'leave');
+    return waiting.length === 0 ? [] : yield* this.takeOut(new Map(waiting.map((one) => [one.taskId, one])));
   }
 
-  /** The records live as long as the revocations; a task that ignores its result leaves none. */
-  private *takeOut(expiries: ReadonlyMap<string, number>): Work<readonly string[]> {
+  private *takeOut(requests: ReadonlyMap<string, RevocationRequest>): Work<readonly string[]> {
     const { dialect } = this.store;
     const rows = yield {
       sql: `delete from ${dialect.table('message')} where ${dialect.anyOf('task_id', '$1')}
         and consumer = 0 and state <> ${MESSAGE_STATE.dead}
         returning task_id, task, queue, run, enqueued_at, envelope, ${dialect.now} as now`,
-      params: [[...expiries.keys()]],
+      params: [[...requests.keys()]],
     };
-    if (rows.length === 0) return [];
-    const records = rows.filter(keepsResult).map((row) => ({
-      ...revokedRecord({
-        taskId: row['task_id'] as string,
-        name: row['task'] as string,
-        queue: row['queue'] as string,
-        run: Number(row['run']),
-        doneAt: Number(row['now']),
-      }),
-      createdAt: Number(row['enqueued_at']),
-      ...expiry(expiries.get(row['task_id'] as string)),
-    }));
+    const records = rows.flatMap((row) => recordOf(row, requests.get(row['task_id'] as string)));
     if (records.length > 0) yield* dialect.put(records.map(resultColumns));
     return rows.map((row) => row['task_id'] as string);
   }
@@ -76,11 +66,27 @@ export class SqlRevocations implements RevocationStore {
   }
 }
 
-function keepsResult(row: Row): boolean {
-  const { headers } = JSON.parse(row['envelope'] as string) as { headers: Readonly<Record<string, unknown>> };
-  return headers['ignore_result'] !== true;
+/** What is kept of a task that was taken out: nothing where results are off, for all or for this one. */
+function recordOf(row: Row, request: RevocationRequest | undefined): ResultRecord[] {
+  if (request?.waiting !== 'record' || ignoresResult(row)) return [];
+  const { recordExpiresAt } = request;
+  const revoked = revokedRecord({
+    taskId: request.taskId,
+    name: row['task'] as string,
+    queue: row['queue'] as string,
+    run: Number(row['run']),
+    doneAt: Number(row['now']),
+  });
+  return [
+    {
+      ...revoked,
+      createdAt: Number(row['enqueued_at']),
+      ...(recordExpiresAt === undefined ? {} : { expiresAt: Math.round(recordExpiresAt) }),
+    },
+  ];
 }
 
-function expiry(expiresAt: number | undefined): { readonly expiresAt?: number } {
-  return expiresAt === undefined ? {} : { expiresAt };
+function ignoresResult(row: Row): boolean {
+  const named = { task_id: row['task_id'] as string, task: row['task'] as string };
+  return readEnvelope(row['envelope'] as string, named).headers['ignore_result'] === true;
 }

@@ -1,11 +1,13 @@
 import type {
+  LockStore,
+  OccurrenceClaim,
   ScheduleEntry,
   ScheduleStep,
   ScheduleStore,
   ScheduleStoreCapabilities,
   StoredEntry,
 } from '@taskqueue/core';
-import { isEdited, mergeDeclared } from '@taskqueue/core';
+import { isEdited, mergeDeclared, occurrenceTaskId } from '@taskqueue/core';
 import type { WakeHub } from './broker/wake-hub.js';
 import { soon } from './postgres/postgres-dialect.js';
 import type { MessageColumns } from './sql/message-row.js';
@@ -25,6 +27,7 @@ export class SqlSchedules implements ScheduleStore {
   constructor(
     private readonly store: SqlStore,
     private readonly hub: WakeHub,
+    private readonly locks: LockStore,
   ) {}
 
   async poll(): Promise<{ readonly version: string; readonly now: number }> {
@@ -51,10 +54,13 @@ export class SqlSchedules implements ScheduleStore {
     if (names.length > 0) await this.store.run(() => this.deleteNamed(names));
   }
 
-  async claim(claim: { readonly name: string; readonly dueAt: number }): Promise<boolean> {
+  /** A lock of the occurrence's own, looked at before the entry: who fired it moved the entry on while he held it. */
+  async claim({ name, dueAt, owner, ttlMs }: OccurrenceClaim): Promise<boolean> {
+    const [answer] = await this.locks.acquire([{ key: occurrenceTaskId(name, dueAt), owner, permits: 1, ttlMs }]);
+    if (answer?.status !== 'acquired') return false;
     const { dialect } = this.store;
     const sql = `select 1 from ${dialect.table('periodic_task')} where name = $1 and next_due_at = $2`;
-    return (await this.store.once(() => statement(sql, [claim.name, claim.dueAt]))).length > 0;
+    return (await this.store.once(() => statement(sql, [name, dueAt]))).length > 0;
   }
 
   async advance(step: ScheduleStep): Promise<boolean> {

@@ -1,8 +1,11 @@
 import type {
+  BarrierStore,
   Broker,
   Driver,
   DriverContext,
+  LockStore,
   Logger,
+  PubSub,
   QueueInspector,
   ResultBackend,
   RevocationStore,
@@ -15,17 +18,23 @@ import { withoutCredentials } from './connection-url.js';
 import { openDatabase } from './database.js';
 import type { OpenedDatabase } from './opened-database.js';
 import type { TypeormDriverOptions } from './driver-options.js';
+import { PostgresPubSub } from './postgres/postgres-pub-sub.js';
+import { PostgresStore } from './postgres/postgres-store.js';
 import { DetachedStore } from './sql/detached-store.js';
+import { LatePubSub } from './sql/late-pub-sub.js';
 import { LateStore } from './sql/late-store.js';
 import { statement } from './sql/sql-store.js';
+import { SqlBarriers } from './sql-barriers.js';
 import { SqlInspector } from './sql-inspector.js';
+import { SqlLocks } from './sql-locks.js';
 import { SqlResults } from './sql-results.js';
 import { SqlRevocations } from './sql-revocations.js';
 import { SqlSchedules } from './sql-schedules.js';
+import { SqlitePubSub } from './sqlite/sqlite-pub-sub.js';
 
 /**
- * Broker, results, revocations, schedules and inspector in one SQL database, so that completing a task, keeping its
- * result and sending what follows are one commit. Throws ConfigurationError for options that cannot be used.
+ * Broker, results, revocations, schedules, inspector, locks, barriers and pub/sub in one SQL database, so that completing
+ * a task, keeping its result and sending what follows are one commit. Throws ConfigurationError for options that cannot be used.
  */
 export function typeormDriver(options: TypeormDriverOptions): Driver {
   check(options);
@@ -46,7 +55,11 @@ class TypeormDriver implements Driver {
   readonly revocations: RevocationStore;
   readonly schedules: ScheduleStore;
   readonly inspector: QueueInspector;
+  readonly locks: LockStore;
+  readonly barriers: BarrierStore;
+  readonly pubsub: PubSub;
   private readonly store = new LateStore();
+  private readonly latePubSub = new LatePubSub();
   private readonly hub: WakeHub;
   private readonly sqlBroker: SqlBroker;
   private database: OpenedDatabase | undefined;
@@ -63,8 +76,11 @@ class TypeormDriver implements Driver {
     this.broker = this.sqlBroker;
     this.results = new SqlResults(store);
     this.revocations = new SqlRevocations(store);
-    this.schedules = new SqlSchedules(store, this.hub);
+    this.locks = new SqlLocks(store);
+    this.schedules = new SqlSchedules(store, this.hub, this.locks);
     this.inspector = new SqlInspector(store, this.hub);
+    this.barriers = new SqlBarriers(store);
+    this.pubsub = this.latePubSub;
   }
 
   get name(): string {
@@ -94,6 +110,7 @@ class TypeormDriver implements Driver {
     this.database = undefined;
     this.connecting = undefined;
     await this.sqlBroker.close();
+    await this.latePubSub.end();
     this.store.inner = undefined;
     await database.close();
   }
@@ -107,9 +124,18 @@ class TypeormDriver implements Driver {
     this.database = await openDatabase({
       options: this.options,
       logger: () => this.logger,
-      onChange: () => this.hub.ringAndLook(),
+      onChange: () => {
+        this.hub.ringAndLook();
+        this.latePubSub.inner?.changed();
+      },
     });
-    this.store.inner = this.database.store;
+    const { store } = this.database;
+    const logger = (): Logger => this.logger;
+    this.store.inner = store;
+    this.latePubSub.inner =
+      store instanceof PostgresStore
+        ? new PostgresPubSub(store, new DetachedStore(store), logger)
+        : new SqlitePubSub(store, logger);
   }
 }
 

@@ -8,7 +8,17 @@ import { testDatabases } from './databases.js';
 for (const [name, open] of await testDatabases()) {
   describeDriver(
     name,
-    { broker: true, transactions: true, results: true, revocations: true, schedules: true, inspector: true },
+    {
+      broker: true,
+      transactions: true,
+      results: true,
+      revocations: true,
+      schedules: true,
+      inspector: true,
+      locks: true,
+      barriers: true,
+      pubsub: true,
+    },
     async () => {
       const database = await open();
       const dataSource = database.dataSource();

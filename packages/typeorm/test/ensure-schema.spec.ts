@@ -40,7 +40,7 @@ for (const [name, open] of await testDatabases()) {
         await ensureSchema(dataSource);
         await ensureSchema(dataSource);
         expect(await dataSource.getRepository(PeriodicTask).count()).toBe(0);
-        await dataSource.undoLastMigration();
+        for (const _migration of TASK_QUEUE_MIGRATIONS) await dataSource.undoLastMigration();
         await expect(dataSource.getRepository(PeriodicTask).count()).rejects.toThrow();
       }));
 

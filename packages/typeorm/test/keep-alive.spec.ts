@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDriver } from '../src/index.js';
 import type { TestDatabase } from './databases.js';
 import { testDatabases } from './databases.js';
-import { outgoing } from './outgoing.js';
+import { outgoing } from '../../../test/support/outgoing.js';
 
 const LEASE_MS = 600;
 

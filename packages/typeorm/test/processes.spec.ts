@@ -6,7 +6,7 @@ import type { Child } from './child.js';
 import { startChild } from './child.js';
 import type { TestDatabase } from './databases.js';
 import { testDatabases } from './databases.js';
-import { outgoing } from './outgoing.js';
+import { outgoing } from '../../../test/support/outgoing.js';
 
 const MESSAGES = 2_000;
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { typeormDriver } from '../src/index.js';
 import type { TestDatabase } from './databases.js';
 import { testDatabases } from './databases.js';
-import { outgoing } from './outgoing.js';
+import { outgoing } from '../../../test/support/outgoing.js';
 
 @Entity({ name: 'orders' })
 class Order {
@@ -50,6 +50,18 @@ for (const [name, open] of await testDatabases()) {
       const [outcome] = (await driver.broker?.publish([outgoing(queue, { id })], options)) ?? [];
       expect(outcome?.status).toBe('accepted');
     };
+
+    it('answers calls from inside more transactions than the data source has connections', async () => {
+      await Promise.all(
+        Array.from({ length: 20 }, (_, index) =>
+          dataSource.transaction(async (manager) => {
+            await manager.find(Order);
+            await publish('crowd', `crowd-${index}`);
+          }),
+        ),
+      );
+      expect((await queued('crowd')).size).toBe(20);
+    });
 
     it('keep exactly what committed, a hundred at once, with plain inserts between them', async () => {
       const all = Array.from({ length: 100 }, (_, index) => index);

@@ -1,7 +1,11 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { isTaskQueueError, silentLogger } from '@taskqueue/core';
 import { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
 import { SQLITE_LIBRARIES, createDriver, sqliteDriver, typeormDriver } from '../src/index.js';
+import { isBusy } from '../src/sqlite/sqlite-driver.js';
 import { sqliteDatabase } from './databases.js';
 
 const isConfigurationError = (error: unknown): boolean => isTaskQueueError(error, 'CONFIGURATION_INVALID');
@@ -102,6 +106,45 @@ describe('sqliteDriver', () => {
     database.close();
     database.close();
     expect(database.open).toBe(false);
+  });
+
+  it.each(installed)('has %s wait for a lock as long as it is told', (library) => {
+    const Database = sqliteDriver(library);
+    for (const [options, timeout] of [
+      [{ timeout: 7 }, 7],
+      [{}, 5_000],
+    ] as const) {
+      const database = new Database(':memory:', options);
+      expect(database.pragma('busy_timeout', { simple: true })).toBe(timeout);
+      database.close();
+    }
+  });
+
+  it.each(installed)('has %s tell by a code that the file is locked, and that the disk is full', (library) => {
+    const Database = sqliteDriver(library);
+    const folder = mkdtempSync(join(tmpdir(), 'taskqueue-'));
+    const path = join(folder, 'codes.sqlite');
+    const [database, other] = [new Database(path, { timeout: 1 }), new Database(path, { timeout: 1 })];
+    database.exec('create table t (a)');
+    const text = 'x'.repeat(100_000);
+    const insert = 'insert into t values (?)';
+    const ways: (() => unknown)[] = [
+      () => database.exec(`insert into t values ('${text}')`),
+      () => database.prepare(insert).run(text),
+      () => database.prepare(`${insert} returning a`).all(text),
+      () => database.prepare(`${insert} returning a`).get(text),
+    ];
+    other.exec('begin immediate');
+    for (const way of ways) expect(way).toThrow(expect.toSatisfy(isBusy));
+    other.exec('rollback');
+    database.pragma(`max_page_count = ${String(database.pragma('page_count', { simple: true }))}`);
+    for (const way of ways) {
+      expect(way).toThrow(
+        expect.toSatisfy(({ code, errcode }) => code === 'SQLITE_FULL' || errcode === 13, 'SQLITE_FULL'),
+      );
+    }
+    for (const one of [database, other]) one.close();
+    rmSync(folder, { recursive: true });
   });
 
   it('names every library that it tried when none is there', () => {

@@ -8,7 +8,6 @@ export async function open(url, { tuned = false } = {}) {
   await utils.migrate();
   let runner;
   return {
-    name: tuned ? 'graphile-worker, tuned' : 'graphile-worker',
     enqueue: (index) => utils.addJob('noop', payload(index)),
     enqueueStamped: (sent) => utils.addJob('noop', { ...payload(0), sent }),
     enqueueBulk: (indexes) => utils.addJobs(indexes.map((index) => ({ identifier: 'noop', payload: payload(index) }))),

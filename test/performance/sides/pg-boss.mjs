@@ -7,7 +7,6 @@ export async function open(url) {
   await boss.start();
   await boss.createQueue('noop').catch(() => undefined);
   return {
-    name: 'pg-boss',
     enqueue: (index) => boss.send('noop', payload(index)),
     enqueueStamped: (sent) => boss.send('noop', { ...payload(0), sent }),
     enqueueBulk: (indexes) =>

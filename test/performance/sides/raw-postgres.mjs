@@ -29,7 +29,6 @@ export async function open(url) {
   let stopped = false;
   let loop;
   return {
-    name: 'raw client (pg)',
     enqueue: (index) => insert([messageRow(index)]),
     enqueueBulk: (indexes) => insert(indexes.map(messageRow)),
     async work(concurrency, onTask) {

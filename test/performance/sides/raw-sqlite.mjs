@@ -1,5 +1,5 @@
-// The raw client doing the same claims: the driver's own table and rows, on the same library; one immediate transaction
-// deletes what is done and claims a batch, each message parsed. No lease, fence, wake-up or pipeline.
+// The raw client doing the same claims: the driver's own table, rows and columns, on the same library; one immediate
+// transaction deletes what is done and claims a batch, each message parsed. No lease, fence, wake-up or pipeline.
 import { silentLogger } from '@taskqueue/core';
 import { createDriver, sqliteDriver } from '@taskqueue/typeorm';
 import { messageRow } from './envelope.mjs';
@@ -8,7 +8,7 @@ const INSERT = `insert into taskqueue_message (task_id, task, queue, urgency, en
   values (?, 'noop', 'default', 9, 0, ?, ?)`;
 const CLAIM = `update taskqueue_message set consumer = 1, run = run + 1 where id in (
     select id from taskqueue_message where queue = 'default' and state = 0 and consumer = 0 order by urgency, id limit ?)
-  returning id, run, envelope, body`;
+  returning id, task_id, task, run, lost_leases, urgency, enqueued_at, envelope, body`;
 
 export async function open(url) {
   const driver = createDriver(url);
@@ -37,7 +37,6 @@ export async function open(url) {
   let stopped = false;
   let loop;
   return {
-    name: 'raw client (SQLite)',
     enqueue: async (index) => inTransaction(() => write(index)),
     enqueueBulk: async (indexes) => inTransaction(() => indexes.forEach(write)),
     async work(concurrency, onTask) {

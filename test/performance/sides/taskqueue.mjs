@@ -15,14 +15,15 @@ import {
   Worker,
 } from '@taskqueue/core';
 import { SharedTask, TaskQueueLifecycle, TaskQueueModule } from '@taskqueue/nestjs';
-import { createDriver } from '@taskqueue/typeorm';
 import { payload } from './payload.mjs';
 
-export async function open(url, { pipeline = 'nest', ignoreResult = true } = {}) {
-  const app = pipeline === 'nest' ? await openNest(url, ignoreResult) : await openCore(url, ignoreResult);
+const PACKAGES = { amqp: '@taskqueue/amqp', redis: '@taskqueue/redis' };
+const packageOf = (url) => PACKAGES[url.slice(0, url.indexOf(':'))] ?? '@taskqueue/typeorm';
+
+export async function open(url, { pipeline = 'nest', ignoreResult = true, results } = {}) {
+  const app = pipeline === 'nest' ? await openNest(url, ignoreResult, results) : await openCore(url, ignoreResult);
   const send = (index, options) => app.send([payload(index)], options);
   return {
-    name: pipeline === 'nest' ? 'taskqueue' : 'taskqueue, without Nest',
     enqueue: (index) => send(index),
     enqueueStamped: (sent) => app.send([{ ...payload(0), sent }]),
     enqueueBulk: (indexes) => app.sendBulk(indexes.map((index) => [payload(index)])),
@@ -36,7 +37,8 @@ export async function open(url, { pipeline = 'nest', ignoreResult = true } = {})
   };
 }
 
-async function openNest(url, ignoreResult) {
+async function openNest(url, ignoreResult, results) {
+  const { createDriver } = await import(packageOf(url));
   let onTask = () => undefined;
   class Tasks {
     async noop(data, at) {
@@ -49,7 +51,12 @@ async function openNest(url, ignoreResult) {
   class App {}
   Module({
     imports: [
-      TaskQueueModule.forRoot({ driver: createDriver(url), logger: silentLogger, worker: { logTasks: false } }),
+      TaskQueueModule.forRoot({
+        driver: createDriver(url),
+        ...(results === undefined ? {} : { results: `${results}://` }),
+        logger: silentLogger,
+        worker: { logTasks: false },
+      }),
     ],
     providers: [Tasks],
   })(App);
@@ -70,6 +77,7 @@ async function openNest(url, ignoreResult) {
 }
 
 async function openCore(url, ignoreResult) {
+  const { createDriver } = await import(packageOf(url));
   let onTask = () => undefined;
   const driver = createDriver(url);
   await driver.connect({ logger: silentLogger });

@@ -41,6 +41,8 @@ export interface ExchangeReply {
 }
 
 export interface ClaimedRow extends Fence {
+  readonly task_id: string;
+  readonly task: string;
   readonly queue: string;
   readonly lostLeases: number;
   readonly enqueuedAt: number;

@@ -1,12 +1,11 @@
 import type { OutgoingMessage, PublishOutcome } from '@taskqueue/core';
-import { isTaskQueueError } from '@taskqueue/core';
+import { Coalescer, isTaskQueueError } from '@taskqueue/core';
 import type { MessageColumns } from '../sql/message-row.js';
 import { messageColumns } from '../sql/message-row.js';
 import { DetachedStore } from '../sql/detached-store.js';
 import type { SqlStore } from '../sql/sql-store.js';
 import { isFateUnknown } from '../postgres/postgres-store.js';
 import { soon } from '../postgres/postgres-dialect.js';
-import { Coalescer } from './coalescer.js';
 import type { WakeHub } from './wake-hub.js';
 
 /** Calls under way at once: one is on its way while the next is at work. */

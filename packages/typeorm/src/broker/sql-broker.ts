@@ -47,6 +47,7 @@ export class SqlBroker implements Broker {
     transactions: true,
     countsLostLeases: true,
     deduplicates: true,
+    privateQueues: true,
   };
   private readonly publisher: Publisher;
   private readonly consumers = new Set<SqlConsumer>();

@@ -7,7 +7,7 @@ import type {
   Settlement,
   Subscription,
 } from '@taskqueue/core';
-import { WakeUp, systemClock } from '@taskqueue/core';
+import { WakeUp, consumerClosed, systemClock, unlessAborted } from '@taskqueue/core';
 import { encodedMessage } from '../sql/message-row.js';
 import type { SqlStore } from '../sql/sql-store.js';
 import type { ClaimedRow, Fence } from './exchange.js';
@@ -66,6 +66,7 @@ export class SqlConsumer implements Consumer {
 
   async receive(request: { readonly max: number; readonly signal: AbortSignal }): Promise<readonly Delivery[]> {
     const { max, signal } = request;
+    if (this.isClosed) throw consumerClosed();
     const deadline = performance.now() + LONGEST_WAIT_MS;
     let look = FIRST_LOOK_MS;
     while (max > 0 && !this.isClosed && !signal.aborted) {
@@ -106,7 +107,7 @@ export class SqlConsumer implements Consumer {
   /** An abort is obeyed while the database thinks; what it then still leases to us goes straight back. */
   private async claim(max: number, signal: AbortSignal): Promise<readonly ClaimedRow[]> {
     const coming = this.exchanger.claim(max);
-    const rows = await unlessAborted(coming, signal);
+    const rows = await unlessAborted(coming, signal, ABORT_GRACE_MS);
     if (rows === undefined) {
       coming.then((late) => this.giveBack(late)).catch(() => undefined);
       return [];
@@ -150,20 +151,4 @@ function delivery(row: ClaimedRow): Delivery {
     redelivered: row.run > 1,
     enqueuedAt: row.enqueuedAt,
   };
-}
-
-/** Undefined when the signal aborts and nothing has come a moment later. */
-async function unlessAborted<T>(coming: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<undefined>((resolve) => {
-    onAbort = () => (timer = setTimeout(() => resolve(undefined), ABORT_GRACE_MS));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([coming, aborted]);
-  } finally {
-    clearTimeout(timer);
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -1,8 +1,11 @@
+import { BarrierEntity } from './barrier-entity.js';
+import { BarrierMemberEntity } from './barrier-member-entity.js';
 import { ClockedSchedule } from './clocked-schedule.js';
 import { ConsumerEntity } from './consumer-entity.js';
 import { CrontabSchedule } from './crontab-schedule.js';
 import { GroupResult } from './group-result.js';
 import { IntervalSchedule } from './interval-schedule.js';
+import { LockEntity } from './lock-entity.js';
 import { PeriodicTask } from './periodic-task.js';
 import { QueueEntity } from './queue-entity.js';
 import { RevokedTask } from './revoked-task.js';
@@ -28,14 +31,20 @@ export const TASK_QUEUE_ENTITIES = [
   RevokedTask,
   ConsumerEntity,
   QueueEntity,
+  LockEntity,
+  BarrierEntity,
+  BarrierMemberEntity,
 ];
 
 export {
+  BarrierEntity,
+  BarrierMemberEntity,
   ClockedSchedule,
   ConsumerEntity,
   CrontabSchedule,
   GroupResult,
   IntervalSchedule,
+  LockEntity,
   PeriodicTask,
   QueueEntity,
   RevokedTask,

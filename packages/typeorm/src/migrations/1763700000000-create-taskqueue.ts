@@ -71,7 +71,8 @@ const TABLES = [
   'message',
 ];
 
-function typesOf(queryRunner: QueryRunner): DatabaseTypes {
+/** How the database of a query runner writes what the tables need. */
+export function typesOf(queryRunner: QueryRunner): DatabaseTypes {
   if (queryRunner.dataSource.options.type !== 'postgres') return SQLITE;
   const prefix = schemaPrefix(schemaOf(queryRunner));
   return { ...POSTGRES, table: (name) => `${prefix}"${TABLE_PREFIX}${name}"` };

@@ -3,6 +3,7 @@ import { keepAliveModule } from '../opened-database.js';
 import { channelOf } from './postgres-dialect.js';
 import type { ListeningClient } from './postgres-listener.js';
 import { PostgresListener } from './postgres-listener.js';
+import type { PgPool } from './postgres-store.js';
 import { PostgresStore } from './postgres-store.js';
 
 /** What pg's Client says of itself once its options, its URL and the environment are put together. */
@@ -17,13 +18,24 @@ interface ConnectionFacts extends ListeningClient {
 
 type ClientClass = new (config: unknown) => ConnectionFacts;
 
+/** The parts of TypeORM's driver that are used. */
+interface PostgresParts {
+  readonly master: PgPool;
+  readonly postgres: { readonly Client: ClientClass; readonly Pool: new (config: PgPool['options']) => PgPool };
+}
+
+/** Two claims and settlements, two publications, and something to spare; idle ones are closed. */
+const OWN_CONNECTIONS = 6;
+
 /** Opens a PostgreSQL data source that is initialized. */
 export async function openPostgres(request: OpenRequest): Promise<OpenedDatabase> {
   const { dataSource, logger, onChange } = request;
-  const store = new PostgresStore(dataSource, logger);
+  const { master, postgres } = dataSource.driver as unknown as PostgresParts;
+  const { Client } = postgres;
+  const config = master.options;
+  const own = request.options.url === undefined ? new postgres.Pool(ownPool(config)) : undefined;
+  const store = new PostgresStore(dataSource, own ?? master, logger);
   await store.open();
-  const { Client } = (dataSource.driver as unknown as { postgres: { Client: ClientClass } }).postgres;
-  const config = store.pool.options;
   const facts = new Client(config);
   const connection = await connectionOf(facts);
   const listener = new PostgresListener({
@@ -43,8 +55,19 @@ export async function openPostgres(request: OpenRequest): Promise<OpenedDatabase
     close: async () => {
       await listener.stop();
       await store.close();
+      await own?.end();
     },
   };
+}
+
+/**
+ * The application's pool may be held by its handlers, each of which waits for a call of ours inside its transaction: from
+ * the same pool we would wait for them and they for us. So beside an application's data source we have connections of our
+ * own.
+ */
+function ownPool(config: PgPool['options']): PgPool['options'] {
+  // pg hides the password from those who copy its options.
+  return { ...config, password: config['password'], max: OWN_CONNECTIONS, min: 0 };
 }
 
 /** As a thread can be given it: a password function is asked here, functions of the TLS options stay behind. */

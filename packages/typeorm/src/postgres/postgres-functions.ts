@@ -137,6 +137,9 @@ begin
 end $$`;
 }
 
+/** The other columns of a row that tells of no message. */
+const NO_MESSAGE = `''::text, ''::text, 0, 0, ''::text, 0::smallint, 0::bigint, ''::text, ''::text`;
+
 /**
  * Settles, then claims. Answers a row of kind 0 for each settlement that came too late, of kind 1 for each claimed
  * message, and of kind 2 when the consumer's row is gone. The lock on that row keeps recovery from declaring the
@@ -148,8 +151,8 @@ function exchange(schema: string): string {
   return `create or replace function ${fn(schema, 'exchange_v1')}(p_consumer bigint, p_ack_ids bigint[], p_ack_runs integer[],
   p_changes text, p_results text, p_rounds integer, p_messages text, p_announce boolean,
   p_queues text[], p_urgencies smallint[], p_ids bigint[], p_want integer, p_suspects integer)
-returns table (kind smallint, id bigint, run integer, lost_leases integer, queue text, urgency smallint, enqueued_at bigint,
-  envelope text, body text) language plpgsql ${PLANS} as $$
+returns table (kind smallint, id bigint, task_id text, task text, run integer, lost_leases integer, queue text,
+  urgency smallint, enqueued_at bigint, envelope text, body text) language plpgsql ${PLANS} as $$
 #variable_conflict use_column
 declare
   v_settled bigint[] := '{}';
@@ -163,13 +166,13 @@ begin
       where m.id = a.id and m.run = a.run and m.consumer <> 0 returning m.id)
     select coalesce(array_agg(gone.id), '{}') into v_settled from gone;
     if cardinality(v_settled) < cardinality(p_ack_ids) then
-      return query select 0::smallint, l.id, 0, 0, ''::text, 0::smallint, 0::bigint, ''::text, ''::text
+      return query select 0::smallint, l.id, ${NO_MESSAGE}
         from unnest(p_ack_ids) as l(id) where l.id <> all (v_settled);
     end if;
   end if;
   if p_changes is not null then
     ${changes(schema)}
-    return query select 0::smallint, x.id, 0, 0, ''::text, 0::smallint, 0::bigint, ''::text, ''::text
+    return query select 0::smallint, x.id, ${NO_MESSAGE}
       from ${fromTextTable('p_changes', CHANGE_FIELDS)} where x.id <> all (v_changed);
     v_settled := v_settled || v_changed;
     perform ${fn(schema, 'ring_v1')}(p_announce);
@@ -185,7 +188,7 @@ begin
   end if;
   perform 1 from ${table(schema, 'consumer')} c where c.id = p_consumer for key share;
   if not found then
-    return query select 2::smallint, 0::bigint, 0, 0, ''::text, 0::smallint, 0::bigint, ''::text, ''::text;
+    return query select 2::smallint, 0::bigint, ${NO_MESSAGE};
     return;
   end if;
   ${claims(schema)}
@@ -239,7 +242,8 @@ function claim(schema: string, condition: string, limit: string): string {
         where m.ctid = any (array(
           select r.ctid from ${table(schema, 'message')} r where r.queue = v_queue and ${condition} and r.consumer = 0
           order by r.urgency, r.id limit ${limit} for update skip locked))
-        returning 1::smallint, m.id, m.run, m.lost_leases, m.queue::text, m.urgency, m.enqueued_at, m.envelope, m.body;
+        returning 1::smallint, m.id, m.task_id::text, m.task::text, m.run, m.lost_leases, m.queue::text, m.urgency,
+          m.enqueued_at, m.envelope, m.body;
       get diagnostics v_count = row_count;`;
 }
 

@@ -8,7 +8,12 @@ export interface PostgresListenerOptions {
   readonly config: unknown;
   readonly channel: string;
   readonly logger: () => Logger;
-  readonly onNotification: () => void;
+  /** `payload` is undefined when the connection is listening (again): something may have been missed. */
+  readonly onNotification: (payload?: string) => void;
+  /** The connection was lost; it is made anew. */
+  readonly onLost?: () => void;
+  /** What becomes of it meanwhile, for the log. Default: polling goes on. */
+  readonly meanwhile?: string;
 }
 
 export interface ListeningClient extends PgClient {
@@ -57,7 +62,7 @@ export class PostgresListener {
     this.client = client;
     client.on('error', () => this.lost(client));
     client.on('end', () => this.lost(client));
-    client.on('notification', () => this.options.onNotification());
+    client.on('notification', ({ payload }: { payload?: string }) => this.options.onNotification(payload ?? ''));
     try {
       await client.connect();
       await client.query({ text: `listen "${channel}"` });
@@ -92,12 +97,16 @@ export class PostgresListener {
     clearTimeout(this.timer);
     void client.end().catch(() => undefined);
     if (this.stopped) return;
+    this.options.onLost?.();
     this.failures += 1;
     if (this.failures === 1) {
       const reason = error === undefined ? '' : `: ${error instanceof Error ? error.message : 'no answer'}`;
       this.options
         .logger()
-        .warn(`The connection that listens for wake-ups was lost${reason}; polling goes on.`, 'TaskQueue');
+        .warn(
+          `A connection that listens was lost${reason}; ${this.options.meanwhile ?? 'polling goes on'}.`,
+          'TaskQueue',
+        );
     }
     const pause = Math.min(LONGEST_PAUSE_MS, 100 * 2 ** Math.min(this.failures, 10)) * (0.5 + Math.random() / 2);
     this.timer = setTimeout(() => void this.connect(), pause);

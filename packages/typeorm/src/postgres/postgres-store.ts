@@ -22,6 +22,7 @@ export interface PgPoolClient extends PgClient {
 export interface PgPool {
   readonly options: Readonly<Record<string, unknown>>;
   connect(): Promise<PgPoolClient>;
+  end(): Promise<void>;
   on(event: 'error', listener: (error: Error) => void): unknown;
   removeListener(event: 'error', listener: (error: Error) => void): unknown;
 }
@@ -35,8 +36,14 @@ interface PgQuery {
 /** A call that has no answer after this long is given up, its connection closed: the other end may be gone silently. */
 const CALL_TIMEOUT_MS = 20_000;
 const ATTEMPTS = 5;
+/**
+ * A process that is frozen between two statements would keep its locks, and others from taking over what it held, until
+ * somebody thaws or kills it. So the server ends a transaction that has been given nothing to do for so long; ours take
+ * milliseconds.
+ */
+const BEGIN = 'begin; set local idle_in_transaction_session_timeout = 5000';
 
-/** PostgreSQL through the pool of a TypeORM data source. */
+/** PostgreSQL through a pool, with the schema of a TypeORM data source. */
 export class PostgresStore implements SqlStore {
   readonly dialect: Dialect;
   readonly schema: string;
@@ -44,7 +51,8 @@ export class PostgresStore implements SqlStore {
   private readonly onPoolError: (error: Error) => void;
 
   constructor(
-    private readonly dataSource: DataSource,
+    dataSource: DataSource,
+    readonly pool: PgPool,
     logger: () => Logger,
   ) {
     const driver = dataSource.driver as unknown as { schema?: string; searchSchema?: string };
@@ -52,10 +60,6 @@ export class PostgresStore implements SqlStore {
     this.dialect = new PostgresDialect(this.schema);
     // An idle connection that dies is reported to the pool; without a listener it would end the process.
     this.onPoolError = (error) => logger().warn(`An idle connection was lost: ${error.message}`, 'TaskQueue');
-  }
-
-  get pool(): PgPool {
-    return (this.dataSource.driver as unknown as { master: PgPool }).master;
   }
 
   open(): Promise<void> {
@@ -67,7 +71,7 @@ export class PostgresStore implements SqlStore {
   run<T>(work: () => Work<T>): Promise<T> {
     return this.attempt(() =>
       this.withClient(async (client) => {
-        await client.query({ text: 'begin', query_timeout: CALL_TIMEOUT_MS });
+        await client.query({ text: BEGIN, query_timeout: CALL_TIMEOUT_MS });
         const result = await drive(work(), (statement) => execute(client, statement));
         await client.query({ text: 'commit', query_timeout: CALL_TIMEOUT_MS });
         return result;
@@ -155,8 +159,8 @@ export function isFateUnknown(error: unknown): boolean {
   return error instanceof BrokerError && error.code === 'BROKER_UNAVAILABLE' && error.fields['sent'] === true;
 }
 
-/** SQLSTATE classes of a server that cannot serve: connection, resources, shutdown, system error. */
-const DOWN = /^(08|53|57P|58)/;
+/** SQLSTATEs of a server that cannot serve: connection, resources, shutdown, system error, and a transaction that idled. */
+const DOWN = /^(08|53|57P|58|25P03)/;
 
 /** Errors of the server about the statement stay as they are; the rest is the connection's. */
 function unavailable(error: unknown): unknown {

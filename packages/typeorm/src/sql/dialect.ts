@@ -18,6 +18,10 @@ export type TableName =
   | 'solar_schedule'
   | 'periodic_task'
   | 'schedule_change'
+  | 'lock'
+  | 'barrier'
+  | 'barrier_member'
+  | 'publication'
   | 'migration';
 
 export const TABLE_PREFIX = 'taskqueue_';

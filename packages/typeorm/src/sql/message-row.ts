@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import type { EncodedMessage, MessageProperties, OutgoingMessage } from '@taskqueue/core';
-import { UsageError, showValue } from '@taskqueue/core';
+import type { EncodedMessage, MessageBody, OutgoingMessage } from '@taskqueue/core';
+import { UsageError, bodyBytes, showValue } from '@taskqueue/core';
 import type { RankedRow } from '../broker/exchange.js';
+import type { BodyEncoding, NamedRow } from './envelope-text.js';
+import { readEnvelope, writeEnvelope } from './envelope-text.js';
 import type { Row } from './sql-store.js';
 import { isStorable } from './text-table.js';
 
@@ -20,15 +22,6 @@ export interface MessageColumns {
   readonly body: string;
 }
 
-interface Envelope {
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly properties: MessageProperties;
-  readonly contentType: string;
-  readonly contentEncoding: string;
-  /** How the bytes of the body became text, when they are not plain UTF-8. */
-  readonly bodyEncoding?: 'base64';
-}
-
 /** Longest id and longest queue name the columns take. */
 const LONGEST_NAME = 255;
 
@@ -38,42 +31,31 @@ export function messageColumns(outgoing: OutgoingMessage): MessageColumns {
   checkName('id', outgoing.id);
   checkName('queue', outgoing.queue);
   checkName('task', outgoing.task);
+  const named = { task_id: outgoing.id, task: outgoing.task };
   const text = bodyText(message.body);
-  const envelope: Envelope = {
-    headers: message.headers,
-    properties: message.properties,
-    contentType: message.contentType,
-    contentEncoding: message.contentEncoding,
-    ...(text.encoding === undefined ? {} : { bodyEncoding: text.encoding }),
-  };
   return {
-    task_id: outgoing.id,
-    task: outgoing.task,
+    ...named,
     queue: outgoing.queue,
     urgency: 9 - whole('priority', outgoing.priority, { from: 0, to: 9 }),
     due: outgoing.eta === undefined ? null : Math.ceil(finite('eta', outgoing.eta)),
     delay: outgoing.delayMs === undefined ? null : Math.ceil(finite('delayMs', outgoing.delayMs)),
-    envelope: JSON.stringify(envelope),
+    envelope: writeEnvelope(message, named, text.encoding),
     body: text.body,
   };
 }
 
 /** The message again, as it was published. */
-export function encodedMessage(row: { readonly envelope: string; readonly body: string }): EncodedMessage {
-  const envelope = JSON.parse(row.envelope) as Envelope;
-  return {
-    headers: envelope.headers,
-    properties: envelope.properties,
-    contentType: envelope.contentType,
-    contentEncoding: envelope.contentEncoding,
-    body: Buffer.from(row.body, envelope.bodyEncoding ?? 'utf8'),
-  };
+export function encodedMessage(row: NamedRow & { readonly envelope: string; readonly body: string }): EncodedMessage {
+  const { bodyEncoding, ...envelope } = readEnvelope(row.envelope, row);
+  return { ...envelope, body: bodyEncoding === undefined ? row.body : Buffer.from(row.body, bodyEncoding) };
 }
 
 /** A row that a claim returned. */
 export function rankedRow(row: Row): RankedRow {
   return {
     id: Number(row['id']),
+    task_id: row['task_id'] as string,
+    task: row['task'] as string,
     run: Number(row['run']),
     queue: row['queue'] as string,
     urgency: Number(row['urgency']),
@@ -86,10 +68,13 @@ export function rankedRow(row: Row): RankedRow {
 
 /** As UTF-8 these stand for themselves and for nothing else; see isStorable. */
 const UNSTORABLE_BYTES = [0x00, 0x15, 0x1e, 0x1f];
+// oxlint-disable-next-line no-control-regex -- those, and what takes a closer look: surrogates
+const PERHAPS_UNSTORABLE = /[\u0000\u0015\u001e\u001f\ud800-\udfff]/;
 
 /** Operators can read the body of nearly every message; PostgreSQL's text cannot hold a NUL, nor bytes that are no text. */
-function bodyText(bytes: Uint8Array): { readonly body: string; readonly encoding?: 'base64' } {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function bodyText(content: MessageBody): { readonly body: string; readonly encoding?: BodyEncoding } {
+  if (typeof content === 'string' && !PERHAPS_UNSTORABLE.test(content)) return { body: content };
+  const buffer = bodyBytes(content);
   if (isUtf8(buffer) && !UNSTORABLE_BYTES.some((byte) => buffer.includes(byte)))
     return { body: buffer.toString('utf8') };
   return { body: buffer.toString('base64'), encoding: 'base64' };

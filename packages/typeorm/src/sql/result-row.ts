@@ -122,6 +122,7 @@ export function resultRecord(row: Row): ResultRecord {
     worker: text(row['worker']),
     argsRepr: text(row['task_args']),
     kwargsRepr: text(row['task_kwargs']),
+    replyTo: undefined,
     parentId: text(row['parent_id']),
     rootId: text(row['root_id']),
     groupId: text(row['group_id']),

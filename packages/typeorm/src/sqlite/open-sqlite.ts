@@ -8,7 +8,7 @@ import { SqliteWatch } from './sqlite-watch.js';
 export async function openSqlite(request: OpenRequest): Promise<OpenedDatabase> {
   const { dataSource, options, onChange } = request;
   const synchronous = options.synchronous ?? 'full';
-  const store = new SqliteStore({ dataSource, synchronous });
+  const store = new SqliteStore({ dataSource, synchronous, onSoon: onChange });
   await store.open();
   const watch = new SqliteWatch(store, onChange);
   watch.start();

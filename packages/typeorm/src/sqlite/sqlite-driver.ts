@@ -12,6 +12,8 @@ export interface SqliteStatement {
   all(...params: unknown[]): unknown[];
   get(...params: unknown[]): unknown;
   run(...params: unknown[]): { readonly changes: number; readonly lastInsertRowid: number | bigint };
+  /** From now on rows are arrays of their columns. */
+  raw(toggle: true): this;
 }
 
 /** An open database, as far as TypeORM and this package use one. */
@@ -44,6 +46,7 @@ interface StatementSync {
   get(...params: unknown[]): unknown;
   run(...params: unknown[]): { changes: number; lastInsertRowid: number | bigint };
   columns?(): readonly unknown[];
+  setReturnArrays?(enabled: boolean): void;
 }
 
 type DatabaseSyncConstructor = new (path: string, options: { readOnly: boolean; timeout: number }) => DatabaseSync;
@@ -127,10 +130,10 @@ function adapt(DatabaseSync: DatabaseSyncConstructor): SqliteDriver {
     private readonly database: DatabaseSync;
 
     constructor(path: string, options: SqliteOpenOptions = {}) {
-      this.database = new DatabaseSync(path, {
-        readOnly: options.readonly ?? false,
-        timeout: options.timeout ?? 5_000,
-      });
+      const timeout = options.timeout ?? 5_000;
+      this.database = new DatabaseSync(path, { readOnly: options.readonly ?? false, timeout });
+      // Node before 22.16 does not know the option, and would not wait at all.
+      this.database.exec(`PRAGMA busy_timeout = ${Math.trunc(timeout)}`);
     }
 
     prepare(sql: string): SqliteStatement {
@@ -159,6 +162,8 @@ function adapt(DatabaseSync: DatabaseSyncConstructor): SqliteDriver {
 
 class AdaptedStatement implements SqliteStatement {
   readonly reader: boolean;
+  /** Node before 22.16 has objects only. */
+  private converts = false;
 
   constructor(
     private readonly statement: StatementSync,
@@ -171,8 +176,19 @@ class AdaptedStatement implements SqliteStatement {
         : statement.columns().length > 0;
   }
 
+  raw(toggle: true): this {
+    if (this.statement.setReturnArrays === undefined) this.converts = toggle;
+    else this.statement.setReturnArrays(toggle);
+    return this;
+  }
+
   all(...params: unknown[]): unknown[] {
-    return this.statement.all(...params.map(bindable));
+    try {
+      const rows = this.statement.all(...params.map(bindable));
+      return this.converts ? rows.map((row) => Object.values(row as object)) : rows;
+    } catch (error) {
+      throw withCode(error);
+    }
   }
 
   get(...params: unknown[]): unknown {
@@ -182,6 +198,23 @@ class AdaptedStatement implements SqliteStatement {
   run(...params: unknown[]): { changes: number; lastInsertRowid: number | bigint } {
     return this.statement.run(...params.map(bindable));
   }
+}
+
+/** SQLite's own words for what passes by itself, and their codes. */
+const CODES: Readonly<Record<string, number>> = {
+  'database is locked': 5,
+  'database table is locked': 6,
+  'attempt to write a readonly database': 8,
+  'disk I/O error': 10,
+  'database or disk is full': 13,
+  'unable to open database file': 14,
+};
+
+/** @photostructure/sqlite leaves the code out of errors of this one method. */
+function withCode(error: unknown): unknown {
+  if (!(error instanceof Error) || 'errcode' in error) return error;
+  const errcode = CODES[error.message];
+  return errcode === undefined ? error : Object.assign(error, { errcode });
 }
 
 /** TypeORM hands over dates and undefined, which SQLite cannot bind. */

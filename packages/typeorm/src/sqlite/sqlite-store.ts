@@ -2,6 +2,10 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { BrokerError, UsageError } from '@taskqueue/core';
+import type { ExchangeReply } from '../broker/exchange.js';
+import { soon } from '../postgres/postgres-dialect.js';
+import type { Dialect } from '../sql/dialect.js';
+import { FairTurn } from './fair-turn.js';
 import type { Row, SqlStore, Statement, Work } from '../sql/sql-store.js';
 import { drive, driveNow } from '../sql/sql-store.js';
 import { databasePath, gateDataSource } from './gated-data-source.js';
@@ -14,6 +18,8 @@ export interface SqliteStoreOptions {
   readonly dataSource: DataSource;
   /** `full`: a commit survives a crash of the machine. `normal`: it survives a crash of the process. */
   readonly synchronous: 'full' | 'normal';
+  /** Called when a settlement leaves a message that falls due soon. */
+  readonly onSoon?: () => void;
 }
 
 /** How long the handle itself waits for another process's lock, milliseconds: the event loop stands still meanwhile. */
@@ -27,13 +33,15 @@ const PATIENCE_MS = 15_000;
  * own transactions, which do.
  */
 export class SqliteStore implements SqlStore {
-  readonly dialect = sqliteDialect;
+  readonly dialect: Dialect;
   readonly path: string;
   readonly gate: SqliteGate;
+  private readonly turn = new FairTurn();
   private handle: SqliteDatabase | undefined;
   private readonly statements = new Map<string, Prepared>();
 
   constructor(private readonly options: SqliteStoreOptions) {
+    this.dialect = options.onSoon === undefined ? sqliteDialect : telling(sqliteDialect, options.onSoon);
     this.path = databasePath(options.dataSource);
     this.gate = gateDataSource(options.dataSource);
   }
@@ -66,6 +74,7 @@ export class SqliteStore implements SqlStore {
 
   async run<T>(work: () => Work<T>): Promise<T> {
     if (this.insideTransaction) return this.inside(work);
+    await this.turn.pass();
     await this.gate.turnstile.enter();
     try {
       return await retryWhileBusy(() => this.commit(work), PATIENCE_MS);
@@ -166,22 +175,38 @@ export class SqliteStore implements SqlStore {
   }
 
   private execute(cache: Map<string, Prepared>, statement: Statement, database: SqliteDatabase): readonly Row[] {
-    const prepared = this.prepared(cache, statement.sql, database);
+    const prepared = this.prepared(cache, statement.sql, database, statement.arrays);
     const params = bindOrder(statement.params ?? [], prepared.order);
     if (prepared.statement.reader) return prepared.statement.all(...params) as Row[];
-    prepared.statement.run(...params);
-    return [];
+    const { changes } = prepared.statement.run(...params);
+    return statement.counts === true ? [{ changes }] : [];
   }
 
-  private prepared(cache: Map<string, Prepared>, sql: string, database: SqliteDatabase): Prepared {
+  private prepared(cache: Map<string, Prepared>, sql: string, database: SqliteDatabase, arrays?: true): Prepared {
     let prepared = cache.get(sql);
     if (prepared === undefined) {
       const { text, order } = translated(sql);
-      prepared = { statement: database.prepare(text), order };
+      const statement = database.prepare(text);
+      prepared = { statement: arrays === true ? statement.raw(true) : statement, order };
       cache.set(sql, prepared);
     }
     return prepared;
   }
+}
+
+/**
+ * A commit of our own handle does not count as a change of the file, so without a word the next look for due messages
+ * would come only when it was meant to.
+ */
+function telling(dialect: Dialect, onSoon: () => void): Dialect {
+  return {
+    ...dialect,
+    *exchange(request): Work<ExchangeReply> {
+      const reply = yield* dialect.exchange(request);
+      if (soon(request.messages) || soon(request.changes)) onSoon();
+      return reply;
+    },
+  };
 }
 
 interface Prepared {

@@ -35,8 +35,8 @@ export class SqliteWatch {
       return;
     }
     if (version === this.version) return;
-    const first = this.version === undefined;
+    // The first look says so too: nobody knows what was committed before it.
     this.version = version;
-    if (!first) this.onChange();
+    this.onChange();
   }
 }

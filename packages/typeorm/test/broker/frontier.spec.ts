@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDriver } from '../../src/index.js';
 import type { TestDatabase } from '../databases.js';
 import { testDatabases } from '../databases.js';
-import { outgoing } from '../outgoing.js';
+import { outgoing } from '../../../../test/support/outgoing.js';
 
 for (const [name, open] of await testDatabases()) {
   describe(`a consumer on ${name} that has come far in the line`, () => {

@@ -8,7 +8,7 @@ import { encodedMessage, messageColumns } from '../../src/sql/message-row.js';
 import { specOf, specRow } from '../../src/sql/schedule-row.js';
 import type { TestDatabase } from '../databases.js';
 import { testDatabases } from '../databases.js';
-import { outgoing } from '../outgoing.js';
+import { outgoing } from '../../../../test/support/outgoing.js';
 
 const anyText = fc.string({ unit: 'binary', maxLength: 40 });
 const nastyText = fc.oneof(
