@@ -4,11 +4,12 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Driver } from '@taskqueue/core';
+import type { Driver, ResultBackend, ScheduleStore, Stores } from '@taskqueue/core';
 import { composeStores, silentLogger, systemClock, TaskRegistry, TaskSender, validateSettings } from '@taskqueue/core';
-import { createDriver } from '@taskqueue/typeorm';
-import type { TestDatabase } from '../support/databases.js';
-import { createDatabase } from '../support/databases.js';
+import * as amqp from '@taskqueue/amqp';
+import * as redis from '@taskqueue/redis';
+import * as typeorm from '@taskqueue/typeorm';
+import type { Store } from './store.js';
 
 type Program = 'worker' | 'producer' | 'beat';
 
@@ -26,40 +27,62 @@ export interface Entry {
 export class Fleet {
   /** Pids of what was killed with -9. */
   readonly killed = new Set<number>();
+  /** What ended although nobody asked it to. */
+  readonly crashed: string[] = [];
+  private readonly asked = new Set<ChildProcess>();
   private readonly children = new Set<ChildProcess>();
   private readonly folder = mkdtempSync(join(tmpdir(), 'taskqueue-chaos-'));
   private readonly ledgerFile = join(this.folder, 'ledger.jsonl');
 
   private constructor(
-    private readonly database: TestDatabase,
+    private readonly store: Store,
     readonly driver: Driver,
+    private readonly stores: Stores,
     readonly sender: TaskSender,
   ) {
     writeFileSync(this.ledgerFile, '');
   }
 
-  static async open(kind: 'sqlite' | 'postgres'): Promise<Fleet> {
-    const database = await createDatabase(kind);
-    const driver = createDriver(database.url);
-    await driver.connect({ logger: silentLogger });
-    const stores = composeStores({ broker: driver });
+  /** On a store, which is removed with the fleet. */
+  static async open(store: Store): Promise<Fleet> {
+    const { url, resultsUrl = url, schedulesUrl = url } = store;
+    const drivers = new Map([...new Set([url, resultsUrl, schedulesUrl])].map((one) => [one, driverFor(one)]));
+    const at = (wanted: string): Driver => drivers.get(wanted) as Driver;
+    const stores = composeStores({ broker: at(url), results: at(resultsUrl), schedules: at(schedulesUrl) });
+    await Promise.all(stores.drivers.map((one) => one.connect({ logger: silentLogger })));
     const sender = new TaskSender({
       stores,
       registry: new TaskRegistry(),
       settings: validateSettings({}),
       clock: systemClock,
     });
-    return new Fleet(database, driver, sender);
+    return new Fleet(store, at(url), stores, sender);
+  }
+
+  get results(): ResultBackend {
+    return this.stores.results as ResultBackend;
+  }
+
+  get schedules(): ScheduleStore {
+    return this.stores.schedules as ScheduleStore;
   }
 
   /** Starts a program; resolves when it says that it is ready. */
   async launch(program: Program, env: Record<string, string> = {}): Promise<ChildProcess> {
+    const { url, resultsUrl = url, schedulesUrl = url } = this.store;
+    const urls = { QUEUE_URL: url, RESULTS_URL: resultsUrl, SCHEDULES_URL: schedulesUrl };
+    const own = { NODE_OPTIONS: '', ...urls, LEDGER: this.ledgerFile };
     const child = fork(new URL(`./programs/${program}.mjs`, import.meta.url), {
       execArgv: [],
-      env: { ...process.env, NODE_OPTIONS: '', QUEUE_URL: this.database.url, LEDGER: this.ledgerFile, ...env },
+      env: { ...process.env, ...own, ...env },
     });
     this.children.add(child);
-    child.once('exit', () => this.children.delete(child));
+    child.once('exit', (code, signal) => {
+      this.children.delete(child);
+      if (!this.asked.has(child) && !this.killed.has(child.pid as number)) {
+        this.crashed.push(`${program} ${child.pid} ended with ${signal ?? code}`);
+      }
+    });
     const [message] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as unknown[];
     if (message !== 'ready') throw new Error(`${program} did not start (${String(message)})`);
     return child;
@@ -73,8 +96,22 @@ export class Fleet {
     await once(child, 'exit');
   }
 
+  /**
+   * SIGSTOP, but not in the middle of a write: the frozen process would keep the lock of an SQLite file, and nobody could
+   * take over.
+   */
+  async freeze(child: ChildProcess): Promise<void> {
+    for (;;) {
+      child.kill('SIGSTOP');
+      if (!this.isLocked()) return;
+      child.kill('SIGCONT');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   /** SIGTERM, and the exit code. */
   async terminate(child: ChildProcess): Promise<number | null> {
+    this.asked.add(child);
     child.kill('SIGTERM');
     await once(child, 'exit');
     return child.exitCode;
@@ -87,10 +124,29 @@ export class Fleet {
       .map((line) => JSON.parse(line) as Entry);
   }
 
+  private isLocked(): boolean {
+    if (this.store.kind !== 'sqlite') return false;
+    const handle = new (typeorm.sqliteDriver())(this.store.url.slice('sqlite:'.length), { timeout: 100 });
+    try {
+      handle.exec('begin immediate');
+      handle.exec('rollback');
+      return false;
+    } catch {
+      return true;
+    } finally {
+      handle.close();
+    }
+  }
+
   async close(): Promise<void> {
     for (const child of this.children) await this.kill(child);
-    await this.driver.close();
-    await this.database.remove();
+    await Promise.all(this.stores.drivers.map((driver) => driver.close()));
+    await this.store.remove();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+function driverFor(url: string): Driver {
+  if (url.startsWith('amqp')) return amqp.createDriver(url);
+  return url.startsWith('redis') ? redis.createDriver(url) : typeorm.createDriver(url);
 }

@@ -4,7 +4,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { adminKey } from '../admin/admin-key.js';
 import { endWithParent } from '../end-with-parent.js';
 import { BadRequestFilter } from '../http/bad-request.filter.js';
-import { validationPipe } from '../http/validation.pipe.js';
+import { RequestPipe } from '../http/validation.pipe.js';
 import { quietStart } from '../quiet-logger.js';
 import { settings } from '../settings.js';
 import { ApiModule } from './api.module.js';
@@ -12,7 +12,7 @@ import { ApiModule } from './api.module.js';
 quietStart();
 endWithParent();
 const app = await NestFactory.create(ApiModule);
-app.useGlobalPipes(validationPipe());
+app.useGlobalPipes(new RequestPipe());
 app.useGlobalFilters(new BadRequestFilter(app.get(HttpAdapterHost).httpAdapter));
 app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
 

@@ -1,14 +1,17 @@
 import type { ArgumentsHost } from '@nestjs/common';
-import { BadRequestException, Catch } from '@nestjs/common';
+import { BadRequestException, Catch, ServiceUnavailableException } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
 import { isTaskQueueError } from '@taskqueue/nestjs';
 import { InvalidFields } from './field-error.js';
 
-/** Gives every 400 the same body: those of the body parser and of file uploads, and refusals of the task queue. */
+/**
+ * Gives every 400 the same body: those of the body parser and of file uploads, and refusals of the task queue. A queue
+ * that cannot be reached is a 503: the same request may succeed later.
+ */
 @Catch()
 export class BadRequestFilter extends BaseExceptionFilter {
   override catch(exception: unknown, host: ArgumentsHost): void {
-    super.catch(badRequest(exception) ?? exception, host);
+    super.catch(badRequest(exception) ?? unavailable(exception) ?? exception, host);
   }
 }
 
@@ -23,7 +26,13 @@ function badRequest(exception: unknown): InvalidFields | undefined {
   return typeof field === 'string' ? new InvalidFields([{ field, message: exception.message }]) : undefined;
 }
 
-/** Uploads say `Unexpected file field - picture`; all else without a field is a body that cannot be read. */
+function unavailable(exception: unknown): ServiceUnavailableException | undefined {
+  if (!isTaskQueueError(exception) || !exception.retryable) return undefined;
+  return new ServiceUnavailableException('The task queue cannot be reached at the moment.', { cause: exception });
+}
+
+/** Uploads say `Unexpected file field - picture`; all else without a field is a URL or a body that cannot be read. */
 function fieldOf(exception: BadRequestException): string {
+  if (exception.message.startsWith('Failed to decode param')) return 'url';
   return /^Unexpected (?:file )?field - (.+)$/.exec(exception.message)?.[1] ?? 'body';
 }

@@ -1,12 +1,14 @@
 import { applyDecorators } from '@nestjs/common';
-import { IsISO8601, IsString, Length, Matches, ValidateIf } from 'class-validator';
+import { IsInt, IsISO8601, IsPositive, IsString, Length, Matches, Max, ValidateBy, ValidateIf } from 'class-validator';
+import type { ZodType } from 'zod';
 
-/** Text that every database can keep: PostgreSQL has no place for the character NUL. */
+/** Text that every database can keep: without NUL, which PostgreSQL refuses, and without halves of characters. */
 export function Text(min: number, max: number): PropertyDecorator {
   return applyDecorators(
     IsString(),
     Length(min, max),
-    Matches(/^[^\0]*$/, { message: '$property must not contain NUL' }),
+    Matches(/^[^\0\ud800-\udfff]*$/u, { message: '$property must not contain NUL or half a character' }),
+    ...(min > 0 ? [Matches(/\S/, { message: '$property must not be blank' })] : []),
   );
 }
 
@@ -15,6 +17,46 @@ export function Instant(): PropertyDecorator {
   const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/;
   const message = '$property must be an instant such as 2030-01-31T09:00:00Z or 2030-01-31T10:00:00+01:00';
   return applyDecorators(IsISO8601({ strict: true }, { message }), Matches(form, { message }));
+}
+
+/** A day of the calendar, such as `2030-01-31`. */
+export function Day(): PropertyDecorator {
+  const message = '$property must be a day such as 2030-01-31';
+  return applyDecorators(IsISO8601({ strict: true }, { message }), Matches(/^\d{4}-\d{2}-\d{2}$/, { message }));
+}
+
+/** Not before another property of the same kind; both as text that sorts by time. */
+export function NotBefore(other: string): PropertyDecorator {
+  return ValidateBy({
+    name: 'notBefore',
+    validator: {
+      validate: (value: unknown, context) => {
+        const { [other]: start } = (context?.object ?? {}) as Readonly<Record<string, unknown>>;
+        // What is no text at all is told by the property's own rule.
+        return typeof value !== 'string' || typeof start !== 'string' || value >= start;
+      },
+      defaultMessage: () => `$property must not be before ${other}`,
+    },
+  });
+}
+
+/** What a task's own schema will accept, so that request and task never disagree. */
+export function Fits(schema: ZodType): PropertyDecorator {
+  return ValidateBy({
+    name: 'fits',
+    validator: {
+      validate: (value: unknown) => schema.safeParse(value).success,
+      defaultMessage: (context) => {
+        const { error } = schema.safeParse(context?.value);
+        return `$property: ${error?.issues.map((issue) => issue.message).join(', ') ?? ''}`;
+      },
+    },
+  });
+}
+
+/** The number of a row, as this API gives them out. */
+export function RowId(): PropertyDecorator {
+  return applyDecorators(IsInt(), IsPositive(), Max(999_999_999_999_999));
 }
 
 /** May be left out, but not null. */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import type { TaskContext } from '@taskqueue/nestjs';
 import { Crontab, SharedTask, Task, TaskHost } from '@taskqueue/nestjs';
-import { Repository } from 'typeorm';
+import { EntityNotFoundError, Repository } from 'typeorm';
 import { z } from 'zod';
 import { Customer } from '../orders/customer.entity.js';
 import { Order } from '../orders/order.entity.js';
@@ -10,12 +10,20 @@ import { DeliveryLog } from './delivery-log.entity.js';
 import type { Mail } from './mailer.js';
 import { Mailer } from './mailer.js';
 
-export const FeedbackSchema = z.object({ email: z.email(), message: z.string().min(1).max(10_000) });
+/** A number that the column of customers can hold. */
+export const CustomerId = z.int32().positive();
+export const FeedbackSchema = z.object({ email: z.email().max(254), message: z.string().min(1).max(10_000) });
 export type Feedback = z.infer<typeof FeedbackSchema>;
 
 /** Mails are retried with backoff, and sent once: the delivery log remembers the task. */
 @Injectable()
-@TaskHost({ name: 'mail', queue: 'mail', retry: { for: true, max: 5, backoff: 'exponential' }, timeLimit: '30s' })
+@TaskHost({
+  name: 'mail',
+  queue: 'mail',
+  // A customer who is gone does not come back.
+  retry: { for: true, notFor: [EntityNotFoundError], max: 5, backoff: 'exponential' },
+  timeLimit: '30s',
+})
 export class MailTasks {
   constructor(
     private readonly mailer: Mailer,
@@ -24,7 +32,7 @@ export class MailTasks {
     @InjectRepository(DeliveryLog) private readonly log: Repository<DeliveryLog>,
   ) {}
 
-  @SharedTask({ schema: z.int().positive(), params: ['userId'] })
+  @SharedTask({ schema: CustomerId, params: ['userId'] })
   async sendWelcome(userId: number, @Task() task: TaskContext): Promise<{ messageId: string }> {
     const customer = await this.customers.findOneByOrFail({ id: userId });
     const { name, email } = customer;

@@ -3,14 +3,13 @@ import { Body, Controller, HttpCode, Injectable, Module, Post } from '@nestjs/co
 import { ApiAcceptedResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import type { TaskContext } from '@taskqueue/nestjs';
 import { Every, SharedTask, Task, TaskClient, TaskHost } from '@taskqueue/nestjs';
-import { IsString, Length } from 'class-validator';
 import { z } from 'zod';
+import { Text } from '../http/field.decorators.js';
 import { TaskAccepted } from '../tasks/task-accepted.dto.js';
 
 class HelloDto {
   @ApiProperty({ example: 'We are open again!' })
-  @IsString()
-  @Length(1, 1_000)
+  @Text(1, 1_000)
   message: string;
 }
 

@@ -2,8 +2,8 @@ import { Body, Controller, HttpCode, Injectable, Module, Post } from '@nestjs/co
 import { ApiAcceptedResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import { InjectRepository } from '@nestjs/typeorm';
 import { SharedTask, TaskClient, TaskHost } from '@taskqueue/nestjs';
-import { IsISO8601 } from 'class-validator';
 import { Between, Repository } from 'typeorm';
+import { Day, NotBefore } from '../http/field.decorators.js';
 import { Order } from '../orders/order.entity.js';
 import { OrdersModule } from '../orders/orders.module.js';
 import { TaskAccepted } from '../tasks/task-accepted.dto.js';
@@ -11,11 +11,12 @@ import { TaskAccepted } from '../tasks/task-accepted.dto.js';
 /** Checks the request at the API and the arguments of the task: one class for both. */
 export class SalesPeriod {
   @ApiProperty({ example: '2026-01-01' })
-  @IsISO8601({ strict: true })
+  @Day()
   from: string;
 
   @ApiProperty({ example: '2026-12-31' })
-  @IsISO8601({ strict: true })
+  @Day()
+  @NotBefore('from')
   to: string;
 }
 
@@ -35,7 +36,7 @@ export class ReportTasks {
   @SharedTask({ schema: SalesPeriod, params: ['period'] })
   async sales(period: SalesPeriod): Promise<SalesReport> {
     const { from, to } = period;
-    const orders = await this.orders.findBy({ day: Between(from.slice(0, 10), to.slice(0, 10)) });
+    const orders = await this.orders.findBy({ day: Between(from, to) });
     const byProduct = new Map<string, { product: string; quantity: number; cents: number }>();
     for (const { product, quantity, cents } of orders) {
       const line = byProduct.get(product) ?? { product, quantity: 0, cents: 0 };

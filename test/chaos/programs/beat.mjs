@@ -16,7 +16,7 @@ const beat = new Beat({ ...queue, declared });
 process.on('SIGTERM', () => {
   void beat
     .stop()
-    .then(() => queue.driver.close())
+    .then(() => queue.close())
     .then(() => process.exit(0));
 });
 await beat.start();

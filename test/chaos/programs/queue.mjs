@@ -1,5 +1,7 @@
-// What the programs of the chaos tests share: a queue on the store that QUEUE_URL names, and the ledger.
+// What the programs of the chaos tests share: a queue on the stores that QUEUE_URL, RESULTS_URL and SCHEDULES_URL
+// name, and the ledger.
 import { appendFileSync } from 'node:fs';
+import * as amqp from '@taskqueue/amqp';
 import {
   composeStores,
   settingsFromEnvironment,
@@ -9,7 +11,8 @@ import {
   TaskSender,
   validateSettings,
 } from '@taskqueue/core';
-import { createDriver } from '@taskqueue/typeorm';
+import * as redis from '@taskqueue/redis';
+import * as typeorm from '@taskqueue/typeorm';
 
 const QUIET = process.env.CHAOS_LOG === undefined;
 
@@ -19,7 +22,8 @@ export function note(event) {
 }
 
 export async function openQueue() {
-  const driver = createDriver(process.env.QUEUE_URL);
+  const { QUEUE_URL: url, RESULTS_URL: resultsUrl, SCHEDULES_URL: schedulesUrl } = process.env;
+  const drivers = new Map([...new Set([url, resultsUrl, schedulesUrl])].map((one) => [one, driverFor(one)]));
   const logger = QUIET
     ? silentLogger
     : Object.fromEntries(
@@ -28,13 +32,22 @@ export async function openQueue() {
           (...args) => console.error(process.pid, level, ...args),
         ]),
       );
-  await driver.connect({ logger });
-  const stores = composeStores({ broker: driver });
-  const settings = validateSettings(
-    { worker: { concurrency: 10, lease: '2s', shutdownGrace: '3s', logTasks: !QUIET } },
-    settingsFromEnvironment(process.env),
-  );
+  const stores = composeStores({
+    broker: drivers.get(url),
+    results: drivers.get(resultsUrl),
+    schedules: drivers.get(schedulesUrl),
+  });
+  await Promise.all(stores.drivers.map((one) => one.connect({ logger })));
+  const settings = validateSettings(settingsFromEnvironment(process.env), {
+    worker: { concurrency: 10, lease: '2s', shutdownGrace: '3s', logTasks: !QUIET },
+  });
   const registry = new TaskRegistry();
   const common = { stores, registry, settings, clock: systemClock, logger, random: Math.random };
-  return { ...common, driver, sender: new TaskSender(common) };
+  const close = () => Promise.all(stores.drivers.map((one) => one.close()));
+  return { ...common, close, sender: new TaskSender(common) };
+}
+
+function driverFor(url) {
+  if (url.startsWith('amqp')) return amqp.createDriver(url);
+  return url.startsWith('redis') ? redis.createDriver(url) : typeorm.createDriver(url);
 }

@@ -37,7 +37,7 @@ const worker = new Worker(queue);
 process.on('SIGTERM', () => {
   void worker
     .stop()
-    .then(() => queue.driver.close())
+    .then(() => queue.close())
     .then(() => process.exit(0));
 });
 await worker.start();

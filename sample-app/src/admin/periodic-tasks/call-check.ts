@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { TaskDefinition } from '@taskqueue/core';
-import { bindArguments, checkQueueName } from '@taskqueue/core';
+import { checkQueueName } from '@taskqueue/core';
 import { isTaskQueueError, TaskQueueRuntime } from '@taskqueue/nestjs';
 import type { FieldError } from '../../http/field-error.js';
 
@@ -11,34 +11,24 @@ export interface CallFields {
   readonly headers?: Readonly<Record<string, unknown>> | null;
 }
 
-/** Checks a call before it is stored, with what the worker will check it with: registry and schemas. */
+/** Checks a call before it is stored, as sending it would: arguments, values that cannot travel, headers. */
 @Injectable()
 export class CallCheck {
   constructor(private readonly queue: TaskQueueRuntime) {}
 
   async errors({ task, args, kwargs, headers }: CallFields): Promise<FieldError[]> {
-    const { registry } = this.queue;
+    const { registry, client } = this.queue;
     try {
-      const { definition } = registry.get(task);
-      const errors = await argumentErrors(definition, args, kwargs);
-      return errors.length > 0
-        ? errors
-        : await this.sendErrors({ task, args, kwargs, ...(headers === undefined ? {} : { headers }) });
-    } catch (error) {
-      if (!isTaskQueueError(error, 'TASK_UNKNOWN')) throw error;
-      return [{ field: 'task', message: error.message }];
-    }
-  }
-
-  /** What only sending would find: values that cannot travel, headers that are not the caller's. */
-  private async sendErrors({ task, args, kwargs, headers }: CallFields): Promise<FieldError[]> {
-    try {
-      await this.queue.client.check(task, args, { kwargs, headers: headers ?? {} });
+      // Any name can be sent; only one that is known here can be checked, and so be stored.
+      registry.get(task);
+      await client.check(task, args, { kwargs, headers: headers ?? {} });
       return [];
     } catch (error) {
       if (!isTaskQueueError(error)) throw error;
-      const { path, field } = error.fields as { path?: string; field?: string };
-      return [{ field: path ?? field ?? 'args', message: error.message }];
+      const { issues = [], path, field = 'args' } = error.fields as ErrorFields;
+      const definition = registry.find(task)?.definition;
+      if (definition === undefined || issues.length === 0) return [{ field: path ?? field, message: error.message }];
+      return issues.map(({ path: at, message }) => ({ field: requestField(at, definition, kwargs), message }));
     }
   }
 }
@@ -54,20 +44,13 @@ export function queueErrors(queue: string | null | undefined): FieldError[] {
   }
 }
 
-async function argumentErrors(
-  definition: TaskDefinition,
-  args: readonly unknown[],
-  kwargs: Readonly<Record<string, unknown>>,
-): Promise<FieldError[]> {
-  try {
-    await bindArguments(definition, { args, kwargs });
-    return [];
-  } catch (error) {
-    if (!isTaskQueueError(error, 'TASK_ARGUMENTS_INVALID')) throw error;
-    const { issues, field } = error.fields as { issues?: readonly { path: string; message: string }[]; field: string };
-    if (issues === undefined) return [{ field: `kwargs.${field}`, message: error.message }];
-    return issues.map(({ path, message }) => ({ field: requestField(path, definition, kwargs), message }));
-  }
+/** What refusals of a call say about it. */
+interface ErrorFields {
+  /** Of a schema. */
+  readonly issues?: readonly { readonly path: string; readonly message: string }[];
+  /** Of a value that cannot travel. */
+  readonly path?: string;
+  readonly field?: string;
 }
 
 /** `feedback.email`, as the task calls it, → `args[0].email` or `kwargs.feedback.email`, as the request has it. */

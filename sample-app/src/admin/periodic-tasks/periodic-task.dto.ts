@@ -8,13 +8,12 @@ import {
   IsInt,
   IsObject,
   IsOptional,
-  IsPositive,
   IsNumber,
   Max,
   Min,
   ValidateNested,
 } from 'class-validator';
-import { Instant, MayBeLeftOut, Text } from '../../http/field.decorators.js';
+import { Instant, MayBeLeftOut, RowId, Text } from '../../http/field.decorators.js';
 import { PageQuery } from '../../http/page.js';
 import { ClockedDto, CrontabDto, IntervalDto, SolarDto } from '../schedules/schedule.dto.js';
 
@@ -61,26 +60,22 @@ export class PeriodicTaskDto {
 
   @ApiPropertyOptional({ description: 'Instead of `crontab`' })
   @MayBeLeftOut()
-  @IsInt()
-  @IsPositive()
+  @RowId()
   crontabId?: number;
 
   @ApiPropertyOptional({ description: 'Instead of `interval`' })
   @MayBeLeftOut()
-  @IsInt()
-  @IsPositive()
+  @RowId()
   intervalId?: number;
 
   @ApiPropertyOptional({ description: 'Instead of `clocked`' })
   @MayBeLeftOut()
-  @IsInt()
-  @IsPositive()
+  @RowId()
   clockedId?: number;
 
   @ApiPropertyOptional({ description: 'Instead of `solar`' })
   @MayBeLeftOut()
-  @IsInt()
-  @IsPositive()
+  @RowId()
   solarId?: number;
 
   @ApiPropertyOptional({ type: 'array', items: {}, default: [], example: [{ from: '2026-01-01', to: '2026-12-31' }] })
@@ -118,7 +113,7 @@ export class PeriodicTaskDto {
   @ApiPropertyOptional({ type: Number, ...NULLABLE, description: 'A task expires so long after it was due' })
   @IsOptional()
   @IsNumber()
-  @IsPositive()
+  @Min(0.001)
   @Max(10_000_000_000)
   expireSeconds?: number | null;
 

@@ -5,17 +5,17 @@ import { TaskQueueRuntime } from '@taskqueue/nestjs';
 import { Page, PageQuery, rowsOf } from '../../http/page.js';
 import { AdminController } from '../admin-controller.decorator.js';
 
-class QueueView implements Omit<QueueFacts, 'oldestReadyMs'> {
+class QueueView implements Omit<QueueFacts, 'delayed' | 'leased' | 'oldestReadyMs'> {
   @ApiProperty()
   name: string;
   @ApiProperty({ description: 'Accepts tasks and hands none out' })
   paused: boolean;
   @ApiProperty({ description: 'Wait for a worker' })
   ready: number;
-  @ApiProperty({ description: 'Wait for their time' })
-  delayed: number;
-  @ApiProperty({ description: 'With a worker' })
-  leased: number;
+  @ApiProperty({ type: Number, nullable: true, description: 'Wait for their time; null where the broker cannot tell' })
+  delayed: number | null;
+  @ApiProperty({ type: Number, nullable: true, description: 'With a worker; null where the broker cannot tell' })
+  leased: number | null;
   @ApiProperty({ description: 'Given up' })
   dead: number;
   @ApiProperty({ type: Number, nullable: true, description: 'Age of the oldest ready task' })
@@ -88,5 +88,6 @@ export class QueuesController {
 }
 
 function viewOf(facts: QueueFacts): QueueView {
-  return { ...facts, oldestReadyMs: facts.oldestReadyMs ?? null };
+  const { delayed = null, leased = null, oldestReadyMs = null } = facts;
+  return { ...facts, delayed, leased, oldestReadyMs };
 }

@@ -1,7 +1,7 @@
 import { Injectable, NotFoundException } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { ConfigurationProblem } from '@taskqueue/core';
-import { showValue, validateScheduleSpec } from '@taskqueue/core';
+import { nextRuns, showValue, validateScheduleSpec } from '@taskqueue/core';
 import { TaskQueueRuntime } from '@taskqueue/nestjs';
 import { PeriodicTask } from '@taskqueue/typeorm';
 import type { EntityManager, FindOptionsWhere } from 'typeorm';
@@ -121,10 +121,14 @@ export function scheduleErrors<Row extends Identified, Dto extends object>(
   dto: Dto,
   path: string,
 ): FieldError[] {
-  return validateScheduleSpec(kind.spec(dto), kind.name).map((problem) => {
+  const spec = kind.spec(dto);
+  const problems = validateScheduleSpec(spec, kind.name).map((problem) => {
     const field = problem.path.slice(kind.name.length + 1);
     return { field: `${path}${kind.fields[field] ?? field}`, message: inWords(problem) };
   });
+  if (problems.length > 0 || spec.kind !== 'crontab' || nextRuns(spec, 0, 1).length > 0) return problems;
+  // Such as 31 February: nothing is wrong with either field alone.
+  return [{ field: `${path}dayOfMonth`, message: 'the crontab never falls due: no such day comes in these months' }];
 }
 
 function inWords({ expected, value, remedy }: ConfigurationProblem): string {
@@ -136,8 +140,15 @@ async function equalRow<Row extends Identified, Dto extends object>(
   dto: Dto,
   manager: EntityManager,
 ): Promise<Row | null> {
+  await oneAtATime(kind, manager);
   const where = kind.columns(dto) as unknown as FindOptionsWhere<Row>;
   return manager.findOne(kind.entity, { where, order: { id: 'asc' } as object });
+}
+
+/** Until the transaction ends: two that look for an equal row at once would both find none, and both make one. */
+async function oneAtATime(kind: { readonly name: string }, manager: EntityManager): Promise<void> {
+  if (manager.connection.options.type !== 'postgres') return;
+  await manager.query('select pg_advisory_xact_lock(hashtext($1))', [`schedules:${kind.name}`]);
 }
 
 async function refuseEqual<Row extends Identified, Dto extends object>(
