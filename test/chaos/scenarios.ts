@@ -156,10 +156,17 @@ export function chaos(kind: StoreKind): void {
           running[victim] = await fleet.launch(programs[victim] as (typeof programs)[number]);
         }
         await ended(fleet, accepted);
+        // What a beat published that died before it could count it is counted by another when its claim has ended.
+        await eventually(async () => {
+          for (const { name, dueAt } of await fleet.schedules.list()) {
+            assert(dueAt !== undefined && dueAt > Date.now() - 1_000, `${name} is behind`);
+          }
+        }, 30_000);
         const beats = running.slice(3);
         await Promise.all(beats.map((beat) => fleet.terminate(beat)));
         const entries = await fleet.schedules.list();
         expect(entries).toHaveLength(3);
+        const counted: string[] = [];
         for (const entry of entries) {
           assert(entry.schedule.kind === 'interval' && entry.dueAt !== undefined);
           const { everyMs } = entry.schedule;
@@ -169,16 +176,15 @@ export function chaos(kind: StoreKind): void {
             (_, index) => (entry.dueAt as number) - (index + 1) * everyMs,
           );
           expect(entry.totalRunCount).toBeGreaterThan((RANDOM_SECONDS * 1_000) / everyMs / 2);
-          const ids = due.map((instant) => occurrenceTaskId(entry.name, instant));
-          await ended(fleet, ids);
-          await judge(fleet, ids);
+          counted.push(...due.map((instant) => occurrenceTaskId(entry.name, instant)));
         }
+        await ended(fleet, counted);
+        await judge(fleet, counted);
         await judge(fleet, accepted);
         const periodic = fleet.ledger().filter((entry) => entry.event === 'start' && entry.name === 'tick');
-        const expected = entries.reduce((sum, entry) => sum + entry.totalRunCount, 0);
-        expect(new Set(periodic.map((entry) => entry.id)).size, 'no occurrence besides the counted ones').toBe(
-          expected,
-        );
+        const uncounted = new Set(periodic.map((entry) => entry.id));
+        for (const id of counted) uncounted.delete(id);
+        expect([...uncounted], 'no occurrence besides the counted ones').toEqual([]);
       },
       RANDOM_SECONDS * 1_000 + 120_000,
     );
