@@ -15,7 +15,7 @@ export interface FetcherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly leaseMs: number;
-  /** Starts a delivery in a slot that is free. Never rejects. */
+  /** Starts a delivery in a slot that is free. Never throws. */
   readonly execute: (delivery: Delivery) => void;
   /** Gives a delivery back that was not started. */
   readonly release: (delivery: Delivery) => Promise<unknown>;

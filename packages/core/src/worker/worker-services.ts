@@ -85,7 +85,7 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     lookahead,
     clock,
     logger,
-    execute: (delivery) => void executor.execute(delivery),
+    execute: (delivery) => executor.execute(delivery),
     leaseMs,
     release: async (delivery) => {
       leases.forget(delivery);
