@@ -47,7 +47,7 @@ export class RedisPublisher {
   private readonly sentTo = new Map<QueueKeys, number>();
 
   constructor(private readonly options: RedisPublisherOptions) {
-    this.coalescer = new Coalescer({ calls: 2, send: (messages) => this.send(messages) });
+    this.coalescer = new Coalescer({ calls: 4, send: (messages) => this.send(messages) });
   }
 
   publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishOutcome[]> {
