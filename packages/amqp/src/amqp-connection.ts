@@ -105,6 +105,11 @@ export class AmqpConnection {
     return this.guarded((model) => model.createConfirmChannel());
   }
 
+  /** As if it were lost: another one is made. */
+  abandon(reason: string): void {
+    if (this.model !== undefined) socketOf(this.model)?.destroy(new Error(reason));
+  }
+
   /** Idempotent. Waits a moment for the server's goodbye. */
   async close(): Promise<void> {
     if (this.ending.signal.aborted) return;
@@ -252,7 +257,7 @@ function majorOf({ connection }: ChannelModel): number {
 
 /** What is written in one turn of the event loop leaves as one. */
 function gatherWrites(model: ChannelModel): void {
-  const { stream } = model.connection as unknown as { stream?: Socket };
+  const stream = socketOf(model);
   if (stream === undefined) return;
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
   let gathering = false;
@@ -271,8 +276,11 @@ function gatherWrites(model: ChannelModel): void {
 
 /** amqplib ends a socket politely, also one whose other side is gone. */
 function destroySocket(model: ChannelModel): void {
-  const { stream } = model.connection as unknown as { stream?: { destroy(): void } };
-  stream?.destroy();
+  socketOf(model)?.destroy();
+}
+
+function socketOf({ connection }: ChannelModel): Socket | undefined {
+  return (connection as unknown as { stream?: Socket }).stream;
 }
 
 function reasonOf(error: unknown): string {

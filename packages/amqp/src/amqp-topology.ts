@@ -217,7 +217,7 @@ export class AmqpTopology {
   private async declareLevels(channel: Channel): Promise<void> {
     const { exchanges, queues, bindings }: AmqpLevels = levels(this.options.delayQueueType);
     let usable = channel;
-    for (const name of exchanges) await usable.assertExchange(name, 'topic', { durable: true });
+    for (const { name, kind } of exchanges) await usable.assertExchange(name, kind, { durable: true });
     for (const queue of queues) {
       try {
         await usable.assertQueue(queue.name, { durable: true, arguments: queue.arguments });

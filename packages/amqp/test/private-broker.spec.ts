@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Channel } from 'amqplib';
 import { connect } from 'amqplib';
+import type { OutgoingMessage } from '@taskqueue/core';
 import { eventually } from '@taskqueue/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rabbitmqIsInstalled, RabbitmqServer } from '../../../test/support/rabbitmq-server.js';
@@ -19,7 +20,7 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
   afterAll(() => server?.remove());
 
   const withDriver = async (
-    options: { blockedTimeoutMs?: number },
+    options: { blockedTimeoutMs?: number; confirmTimeoutMs?: number },
     body: (opened: OpenedDriver) => Promise<void>,
   ): Promise<void> => {
     const opened = await openDriver({ url: server.url, ...options });
@@ -157,6 +158,36 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
       });
       const [delivery] = await take(await opened.consume([queue]), 1);
       expect(idOf(delivery)).toBe(sent.id);
+    });
+  });
+
+  it('with a level of delay that confirms nothing takes everything else, says which it is, and goes on when it does again', async () => {
+    await withDriver({ confirmTimeoutMs: 1_500 }, async (opened) => {
+      const { broker } = opened;
+      const [queue, level] = [newQueue(), 'celery_delayed_12'];
+      const forLevel = (): OutgoingMessage => outgoing(queue, { delayMs: 2 ** 12 * 1_000 + 60_000 });
+      await broker.publish([outgoing(queue, { delayMs: 600_000 })]);
+      await server.control('eval', `sys:suspend(whereis('%2F_${level}')).`);
+      // More than RabbitMQ lets wait before it stops reading from the connection.
+      const stuck = broker.publish(Array.from({ length: 100 }, forLevel));
+      for (let one = 0; one < 50; one += 1) {
+        expect(await broker.publish([outgoing(queue)])).toEqual([{ status: 'accepted' }]);
+      }
+      const remedy = expect.stringContaining(`quorum_status ${level}`) as string;
+      for (const outcome of await stuck) {
+        expect(outcome).toMatchObject({ status: 'unknown', error: { code: 'BROKER_UNAVAILABLE', remedy } });
+      }
+      const asked = performance.now();
+      expect(await broker.publish([forLevel()])).toMatchObject([{ status: 'refused', error: { retryable: true } }]);
+      expect(performance.now() - asked).toBeLessThan(1_000);
+      await eventually(async () => {
+        expect(await broker.publish([outgoing(queue, { delayMs: 600_000 })])).toEqual([{ status: 'accepted' }]);
+      });
+      await server.control('eval', `sys:resume(whereis('%2F_${level}')).`);
+      await eventually(
+        async () => expect(await broker.publish([forLevel()])).toEqual([{ status: 'accepted' }]),
+        30_000,
+      );
     });
   });
 
