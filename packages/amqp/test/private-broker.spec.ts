@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Channel } from 'amqplib';
 import { connect } from 'amqplib';
 import type { OutgoingMessage } from '@taskqueue/core';
@@ -9,6 +10,7 @@ import type { OpenedDriver } from './open-driver.js';
 import { ack, idOf, openDriver, take } from './open-driver.js';
 import { outgoing } from '../../../test/support/outgoing.js';
 
+const PAGE = readFileSync(new URL('../../../docs/rabbitmq.md', import.meta.url), 'utf8');
 const newQueue = (): string => `b-${randomUUID().slice(0, 13)}`;
 
 // What cannot be done to a server that others use.
@@ -129,6 +131,49 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
       expect(await inspector.redrive([letter!.id])).toEqual([letter!.id]);
       const [again] = await take(await opened.consume([gone]), 1);
       expect([idOf(again), again?.lostLeases]).toEqual([letter!.id, 0]);
+    });
+  });
+
+  it('has the policy of the operations page, by which Python’s delayed messages of deleted queues hold up nothing', async () => {
+    const [gone, other] = [newQueue(), newQueue()];
+    const line = PAGE.split('\n').find((one) => one.startsWith('rabbitmqctl set_policy')) ?? '';
+    const [, name, pattern, definition] = /set_policy (\S+) '([^']+)' '([^']+)' --apply-to exchanges/.exec(line) ?? [];
+    await server.control('set_policy', name!, pattern!, definition!, '--apply-to', 'exchanges');
+    await withDriver({}, async (opened) => {
+      await opened.broker.publish([outgoing(other, { delayMs: 600_000 })]);
+      await asAdmin(async (channel) => {
+        // As Celery's workers bind their queues, and its clients send.
+        await channel.assertExchange(gone, 'topic', { durable: true });
+        await channel.assertQueue(gone, { durable: true });
+        await channel.bindQueue(gone, gone, `#.${gone}`);
+        await channel.bindExchange(gone, 'celery_delayed_delivery', `#.${gone}`);
+        for (let one = 0; one < 100; one += 1) {
+          channel.publish('celery_delayed_27', `${'0.'.repeat(27)}1.${gone}`, Buffer.from('{}'), { persistent: true });
+        }
+        await channel.deleteQueue(gone);
+        await channel.deleteExchange(gone);
+      });
+      const kept = outgoing(other, { delayMs: 3_000 });
+      await opened.broker.publish([kept]);
+      const [delivery] = await take(await opened.consume([other]), 1, 10_000);
+      expect(idOf(delivery)).toBe(kept.id);
+    });
+    await server.control('clear_policy', name!);
+  });
+
+  it('brings a worker what others delay for its queue, though nothing of ours ever delayed anything for it', async () => {
+    const [queue, other] = [newQueue(), newQueue()];
+    await withDriver({}, async (opened) => {
+      await opened.broker.publish([outgoing(other, { delayMs: 600_000 })]);
+      const consumer = await opened.consume([queue]);
+      await asAdmin(async (channel) => {
+        channel.publish('celery_delayed_27', `${'0.'.repeat(27)}1.${queue}`, Buffer.from('{}'), {
+          messageId: 'theirs',
+        });
+        await channel.checkQueue(queue);
+      });
+      const [delivery] = await take(consumer, 1);
+      expect(delivery?.message.properties['message_id']).toBe('theirs');
     });
   });
 
