@@ -8,6 +8,7 @@ import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
 import { isWireInstant } from '../message/iso-instant.js';
 import { serializersFrom } from '../message/wire-format.js';
 import type { OutgoingMessage, PublishOutcome } from '../ports/broker.js';
+import { keptResults } from '../ports/result-backend.js';
 import type { Stores } from '../ports/stores.js';
 import { bindArguments } from '../task/bind-arguments.js';
 import type { TaskDefinition } from '../task/task-definition.js';
@@ -188,7 +189,7 @@ export class TaskSender {
 
   /** An id that is used again is another task: the record of the one that has ended would stand in the way of its own. */
   private async forgetEnded(ids: readonly string[]): Promise<void> {
-    const { results } = this.options.stores;
+    const results = keptResults(this.options.stores.results);
     if (results === undefined || ids.length === 0) return;
     try {
       const records = await results.get(ids);

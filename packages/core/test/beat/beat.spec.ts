@@ -23,6 +23,7 @@ class BeatsUnderTest {
   readonly clock = new FakeClock(START);
   readonly driver: Driver = memoryDriver({ clock: this.clock });
   readonly errors: string[] = [];
+  readonly warnings: string[] = [];
   readonly planned: { name: string; dueAt: number | undefined }[] = [];
   readonly beats: Beat[] = [];
   readonly stores: Stores;
@@ -39,7 +40,11 @@ class BeatsUnderTest {
       registry,
       settings: validateSettings({}),
       declared: declared.map(declareEntry),
-      logger: { ...silentLogger, error: (message) => void this.errors.push(String(message)) },
+      logger: {
+        ...silentLogger,
+        error: (message) => void this.errors.push(String(message)),
+        warn: (message) => void this.warnings.push(String(message)),
+      },
       clock: this.clock,
       random: () => 0.5,
       onPlanned: (plan) => this.planned.push(plan),
@@ -123,6 +128,23 @@ describe.each([
     await beats.clock.advance('35s');
     expect(await beats.sent()).toEqual(idsFrom('ten', 10, 20, 30));
     expect(beat.status()).toMatchObject({ state: 'running', entries: 1, sent: 3 });
+  });
+
+  it('sends also where results go to whoever called, and says once that it cannot tell whether a run has ended', async () => {
+    const nobodys = (): Promise<never> =>
+      Promise.reject(new UsageError({ code: 'RESULT_UNAVAILABLE', message: 'not here' }));
+    const beats = open((stores) => {
+      const changed = change(stores);
+      return {
+        ...changed,
+        results: overlay(changed.results!, { get: nobodys, expect: () => Promise.resolve('reply') }),
+      };
+    });
+    await beats.start({ ...every10s, overlap: 'skip' });
+    await beats.clock.advance('25s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 10, 20));
+    expect(beats.errors).toEqual([]);
+    expect(beats.warnings.filter((line) => line.includes("overlap: 'skip'"))).toHaveLength(1);
   });
 
   it('may run many times and still sends each occurrence once', async () => {
