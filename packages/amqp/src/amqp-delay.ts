@@ -16,13 +16,16 @@ import type { AmqpQueueType } from './amqp-options.js';
  *                 taskqueue.dead.<queue> ◄──the same── taskqueue.delayed.homeless ◄───────┘ the queue was deleted
  * ```
  *
- * Whole seconds make a retry after 200 ms five times as long. So up to a minute the tenths of a second are waited for
- * first, in a queue of ours for each; its messages keep their key, and go on to Celery's levels:
+ * Whole seconds make a retry after 200 ms five times as long. So delays of less than a second wait in a queue of ours for
+ * each tenth, instead of the lowest level, and go straight to the last exchange:
  *
  * ```text
- *   publish: exchange taskqueue.delayed.300ms (fanout), the same key ──► queue taskqueue.delayed.300ms, TTL 0.3 s
- *                                                              exchange celery_delayed_27 ◄──expired──┘
+ *   publish: exchange taskqueue.delayed.300ms (fanout), key 0.0. … .0.<queue> ──► queue taskqueue.delayed.300ms, TTL 0.3 s
+ *                                                     celery_delayed_delivery ◄──expired──┘
  * ```
+ *
+ * Longer ones could wait for their tenths as well, before they enter the levels. That is one step more for each message, and
+ * the steps are what limits RabbitMQ: 2,000 messages a second that fall due came seconds later for it.
  *
  * Messages of one level all wait equally long, so none holds up another. Kombu binds a queue to the delivery exchange with
  * `#.<queue>`, by which the queue `mail` also gets what is for `urgent.mail`; ours counts the 28 words instead. Both
@@ -42,12 +45,11 @@ export const HOME_EXCHANGE = 'taskqueue.delayed';
 /** Where that goes whose queue is gone; also a queue, for which the length 0 is the most. */
 export const HOMELESS = 'taskqueue.delayed.homeless';
 
-/** How long a message is to wait, in parts that there are queues for; undefined for what is due. */
-export interface AmqpDelay {
-  readonly seconds: number;
-  /** 0, 100, … 900. */
-  readonly fractionMs: number;
-}
+/** How long a message is to wait, as there are queues for it. */
+export type AmqpDelay =
+  | { readonly seconds: number }
+  /** 100, 200, … 900. */
+  | { readonly fractionMs: number };
 
 export interface AmqpLevels {
   readonly exchanges: readonly { readonly name: string; readonly kind: 'topic' | 'fanout' }[];
@@ -81,7 +83,7 @@ export function levels(type: AmqpQueueType): AmqpLevels {
     ],
     queues: [
       ...numbers.map((level) => waiting(levelName(level), 2 ** level * 1_000, below(level))),
-      ...fractions.map((ms) => waiting(fractionName(ms), ms, FIRST_EXCHANGE)),
+      ...fractions.map((ms) => waiting(fractionName(ms), ms, DELIVERY_EXCHANGE)),
     ],
     bindings: [
       ...numbers.flatMap((level) => {
@@ -97,14 +99,27 @@ export function levels(type: AmqpQueueType): AmqpLevels {
   };
 }
 
-/** Where a delayed message is published, and which queue it waits in first. */
-export function entranceOf({ seconds, fractionMs }: AmqpDelay): { readonly exchange: string; readonly queue: string } {
-  if (fractionMs === 0) return { exchange: FIRST_EXCHANGE, queue: levelName(Math.floor(Math.log2(seconds))) };
-  return { exchange: fractionName(fractionMs), queue: fractionName(fractionMs) };
+/** Where a delayed message is published, under which key, and which queue it waits in first. */
+export function entranceOf(delay: AmqpDelay, queue: string): AmqpEntrance {
+  if ('fractionMs' in delay) {
+    const name = fractionName(delay.fractionMs);
+    return { exchange: name, key: delayedKey(0, queue), queue: name };
+  }
+  const { seconds } = delay;
+  return {
+    exchange: FIRST_EXCHANGE,
+    key: delayedKey(seconds, queue),
+    queue: levelName(Math.floor(Math.log2(seconds))),
+  };
 }
 
-/** Of what is published there. */
-export function delayedKey(seconds: number, queue: string): string {
+export interface AmqpEntrance {
+  readonly exchange: string;
+  readonly key: string;
+  readonly queue: string;
+}
+
+function delayedKey(seconds: number, queue: string): string {
   return `${seconds.toString(2).padStart(LEVELS, '0').split('').join('.')}.${queue}`;
 }
 
@@ -114,17 +129,16 @@ export function delayedPattern(queue: string): string {
 }
 
 /**
- * How long to wait: never early, and late by less than a tenth of a second up to a minute, by less than a second above it.
- * Undefined for what is due. Throws UsageError for more than the levels can express, eight and a half years.
+ * How long to wait: never early, late by less than a tenth of a second up to 900 ms, and by less than a second above. Undefined for
+ * what is due. Throws UsageError for more than the levels can express, eight and a half years.
  */
 export function delayOf(due: { readonly eta?: number; readonly delayMs?: number }, now: number): AmqpDelay | undefined {
   const ms = due.delayMs ?? (due.eta === undefined ? 0 : due.eta - now);
   if (!(ms > 0)) return undefined;
-  const step = ms <= FRACTIONS_BELOW_MS ? STEP_MS : 1_000;
-  const steps = Math.ceil(ms / step);
-  const fractionMs = (steps * step) % 1_000;
-  const seconds = (steps * step - fractionMs) / 1_000;
-  if (seconds < 2 ** LEVELS) return { seconds, fractionMs };
+  const fractionMs = Math.ceil(ms / STEP_MS) * STEP_MS;
+  if (fractionMs < 1_000) return { fractionMs };
+  const seconds = Math.ceil(ms / 1_000);
+  if (seconds < 2 ** LEVELS) return { seconds };
   const field = due.delayMs === undefined ? 'eta' : 'delayMs';
   throw new UsageError({
     code: 'PUBLISH_FAILED',
@@ -133,10 +147,8 @@ export function delayOf(due: { readonly eta?: number; readonly delayMs?: number 
   });
 }
 
-/** Finer steps need more queues, and each message one hop more in any case. */
+/** Finer steps need more queues. */
 const STEP_MS = 100;
-/** Above a minute a second more is nothing, and the hop is spared. */
-const FRACTIONS_BELOW_MS = 60_000;
 
 function fractionName(ms: number): string {
   return `${HOME_EXCHANGE}.${ms}ms`;

@@ -2,7 +2,7 @@ import type { ConfirmChannel, Message, Options } from 'amqplib';
 import type { OutgoingMessage, PublishOutcome } from '@taskqueue/core';
 import { bodyBytes, deferred, systemClock, UsageError } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
-import { delayedKey, delayOf, entranceOf } from './amqp-delay.js';
+import { delayOf, entranceOf } from './amqp-delay.js';
 import { amqpError, fateUnknown, notConnected, publishingBlocked, publishRefused, queueSilent } from './amqp-errors.js';
 import { AmqpLane } from './amqp-lane.js';
 import type { Counters } from './amqp-message.js';
@@ -105,12 +105,12 @@ export class AmqpPublisher {
   placeAsIs(outgoing: OutgoingMessage, counters: Counters): PlacedMessage {
     const { queue } = outgoing;
     const delay = delayOf(outgoing, Date.now());
-    const entrance = delay === undefined ? undefined : entranceOf(delay);
+    const entrance = delay === undefined ? undefined : entranceOf(delay, queue);
     return {
       queue,
       waitsIn: entrance?.queue,
       exchange: entrance?.exchange ?? '',
-      key: delay === undefined ? queue : delayedKey(delay.seconds, queue),
+      key: entrance?.key ?? queue,
       body: bodyBytes(outgoing.message.body),
       options: taskOptions(outgoing, counters),
     };
