@@ -38,14 +38,15 @@ export class Storefront {
     readonly processes: Readonly<Record<'api' | 'worker' | 'beat', RunningProcess>>,
   ) {}
 
-  /** Starts all three at once on an empty database; resolves when the API answers. */
-  static async start(kind: 'sqlite' | 'postgres'): Promise<Storefront> {
+  /** Starts all three at once on an empty database, with further variables; resolves when the API answers. */
+  static async start(kind: 'sqlite' | 'postgres', variables: NodeJS.ProcessEnv = {}): Promise<Storefront> {
     const database = await createDatabase(kind);
     const dataDir = mkdtempSync(join(tmpdir(), 'storefront-'));
     const port = await freePort();
     const env = {
       ...storefrontEnvironment(dataDir, port),
       ...(kind === 'postgres' ? { DATABASE_URL: database.url } : {}),
+      ...variables,
     };
     const launch = (name: string, args: string[] = []): RunningProcess =>
       new RunningProcess(name, [`dist/${name}/sample-app/src/${name}/main.js`, ...args], env);
@@ -145,7 +146,14 @@ export class RunningProcess {
 }
 
 export function storefrontEnvironment(dataDir: string, port: number): NodeJS.ProcessEnv {
-  const { DATABASE_URL: _database, SMTP_URL: _smtp, NODE_OPTIONS: _options, ...inherited } = process.env;
+  const {
+    DATABASE_URL: _database,
+    BROKER_URL: _broker,
+    RESULT_BACKEND_URL: _results,
+    SMTP_URL: _smtp,
+    NODE_OPTIONS: _options,
+    ...inherited
+  } = process.env;
   return { ...inherited, DATA_DIR: dataDir, PORT: String(port), ADMIN_API_KEY: ADMIN_KEY, NO_COLOR: '1' };
 }
 

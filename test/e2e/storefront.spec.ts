@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { eventually } from '@taskqueue/core/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DATABASES, isThere } from '../support/databases.js';
+import { rabbitmqIsInstalled, RabbitmqServer } from '../support/rabbitmq-server.js';
 import { customerSuite } from './customer-suite.js';
 import { operatorSuite } from './operator-suite.js';
 import { scheduleSuite } from './schedule-suite.js';
@@ -57,6 +58,53 @@ function storefrontSuite(kind: (typeof DATABASES)[number]): void {
     expect(await api.ended).toEqual({ code: 0, signal: null });
   });
 }
+
+/** An empty variable is none. */
+const RESULTS: readonly (readonly [string, string | undefined])[] = [
+  ['in the database', ''],
+  ['in Redis', process.env['TEST_REDIS_URL']],
+  ['by rpc', 'rpc://'],
+];
+
+describe.skipIf(!rabbitmqIsInstalled)('the storefront on RabbitMQ, which BROKER_URL is all it takes for', () => {
+  let server: RabbitmqServer;
+  beforeAll(async () => {
+    server = await RabbitmqServer.create();
+  }, 90_000);
+  afterAll(() => server?.remove());
+
+  describe.each(RESULTS.filter(([, url]) => url !== undefined))('with results %s', (_where, url) => {
+    let storefront: Storefront;
+    const { get, accepted } = clientOf(() => storefront);
+    beforeAll(async () => {
+      storefront = await Storefront.start('sqlite', { BROKER_URL: server.url, RESULT_BACKEND_URL: url });
+    });
+    afterAll(() => storefront?.remove());
+
+    it('runs what customers ask for, now and later, and shows what became of it', async () => {
+      const now = await accepted('/feedback', { email: 'bo@customers.example', message: 'x' });
+      const later = await accepted('/mail/welcome', { userId: 1, countdown: 1.5 });
+      expect(await storefront.task(now)).toMatchObject({ name: 'mail.thankForFeedback', attempts: 1 });
+      const { createdAt, startedAt } = await storefront.task(later);
+      expect(Date.parse(startedAt) - Date.parse(createdAt)).toBeGreaterThanOrEqual(1_500);
+    });
+
+    it('shows progress, stops a task that is revoked, and knows nothing of one that it never had', async () => {
+      const id = await accepted('/playground/hello', { message: 'x' });
+      await storefront.task(id, ['PROGRESS']);
+      expect(await storefront.call('DELETE', `/tasks/${id}`)).toMatchObject({ status: 200, body: { taskId: id } });
+      await storefront.task(id, ['REVOKED']);
+      expect((await get('/tasks/0f6f2c1e-0000-4000-8000-000000000000')).status).toBe(404);
+    });
+
+    it('beats, on schedules that stay in the database', async () => {
+      await eventually(() => expect(storefront.processes.worker.output).toContain('playground.heartbeat['), 20_000);
+      expect(storefront.processes.beat.output).not.toMatch(/ERROR/);
+      const { items } = (await storefront.admin('GET', 'queues')).body;
+      expect(items).toContainEqual(expect.objectContaining({ name: 'mail', ready: 0 }));
+    });
+  });
+});
 
 /** It builds first. */
 const START_MS = 120_000;

@@ -9,7 +9,7 @@ import type {
   QueueDeclaration,
   Subscription,
 } from '@taskqueue/core';
-import { BrokerError, checkQueueName } from '@taskqueue/core';
+import { BrokerError, checkQueueName, isTaskQueueError } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
 import { within } from './amqp-connection.js';
 import { AmqpConsumer } from './amqp-consumer.js';
@@ -84,6 +84,7 @@ export class AmqpBroker implements Broker {
     await this.declare(subscription.queues.map((name) => ({ name })));
     this.warnOfLongTasks(subscription);
     const { connection, topology, publisher, innocents, gate, fleet, settings, logger } = this.options;
+    await Promise.all(subscription.queues.map((name) => this.followDelay(name)));
     // Whoever hears nothing looks now and then.
     await within(JOIN_MS, fleet.join()).catch((error: unknown) =>
       logger().debug(`The news of other processes is not heard: ${String(error)}`, 'TaskQueue'),
@@ -107,6 +108,16 @@ export class AmqpBroker implements Broker {
   /** Closes every consumer. */
   async close(): Promise<void> {
     await Promise.all([...this.consumers].map((consumer) => consumer.close()));
+  }
+
+  /** Where the user may not, the worker works all the same. */
+  private async followDelay(queue: string): Promise<void> {
+    try {
+      await this.options.topology.followDelay(queue);
+    } catch (error) {
+      if (!isTaskQueueError(error, 'CAPABILITY_UNSUPPORTED')) throw error;
+      this.options.logger().debug(`What others delay for ${queue} may not come to it: ${error.message}`, 'TaskQueue');
+    }
   }
 
   private warnOfLongTasks({ longestRunMs = 0 }: Subscription): void {

@@ -54,7 +54,7 @@ export class AmqpConnection {
   private nextHost = 0;
   private number = 0;
   private blocked: string | undefined;
-  private major = 0;
+  private version: readonly [number, number] = [0, 0];
 
   constructor(
     private readonly options: ResolvedAmqpOptions,
@@ -77,9 +77,10 @@ export class AmqpConnection {
     return this.blocked;
   }
 
-  /** Of the server that it was connected to last, e.g. 3 for 3.10.8; 0 before that. */
-  get serverMajor(): number {
-    return this.major;
+  /** Is the server that it was connected to last of this version or newer? */
+  serverIs(major: number, minor = 0): boolean {
+    const [itsMajor, itsMinor] = this.version;
+    return itsMajor > major || (itsMajor === major && itsMinor >= minor);
   }
 
   /** Connects. Rejects with BROKER_UNAVAILABLE when every host fails at first. */
@@ -103,6 +104,11 @@ export class AmqpConnection {
   /** The same, with publisher confirms. */
   async createConfirmChannel(): Promise<ConfirmChannel> {
     return this.guarded((model) => model.createConfirmChannel());
+  }
+
+  /** As if it were lost: another one is made. */
+  abandon(reason: string): void {
+    if (this.model !== undefined) socketOf(this.model)?.destroy(new Error(reason));
   }
 
   /** Idempotent. Waits a moment for the server's goodbye. */
@@ -200,7 +206,7 @@ export class AmqpConnection {
       if (this.model === model) this.lose(error?.message ?? last);
     });
     gatherWrites(model);
-    this.major = majorOf(model);
+    this.version = versionOf(model);
     const isFirst = this.number === 0;
     this.number += 1;
     this.model = model;
@@ -245,14 +251,15 @@ export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   }
 }
 
-function majorOf({ connection }: ChannelModel): number {
+function versionOf({ connection }: ChannelModel): readonly [number, number] {
   const { serverProperties } = connection as unknown as { serverProperties?: { version?: string } };
-  return Number.parseInt(serverProperties?.version ?? '0', 10) || 0;
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(serverProperties?.version ?? '') ?? [];
+  return [Number(major ?? 0), Number(minor ?? 0)];
 }
 
 /** What is written in one turn of the event loop leaves as one. */
 function gatherWrites(model: ChannelModel): void {
-  const { stream } = model.connection as unknown as { stream?: Socket };
+  const stream = socketOf(model);
   if (stream === undefined) return;
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
   let gathering = false;
@@ -271,8 +278,11 @@ function gatherWrites(model: ChannelModel): void {
 
 /** amqplib ends a socket politely, also one whose other side is gone. */
 function destroySocket(model: ChannelModel): void {
-  const { stream } = model.connection as unknown as { stream?: { destroy(): void } };
-  stream?.destroy();
+  socketOf(model)?.destroy();
+}
+
+function socketOf({ connection }: ChannelModel): Socket | undefined {
+  return (connection as unknown as { stream?: Socket }).stream;
 }
 
 function reasonOf(error: unknown): string {

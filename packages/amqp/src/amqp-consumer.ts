@@ -257,6 +257,7 @@ export class AmqpConsumer implements Consumer {
       },
       onQueueGone: (queue) => {
         topology.forget(queue);
+        if (connection.serverIs(4, 3)) void this.takenBack(session, queue).catch(() => undefined);
         this.interrupted = true;
         this.bell.ring();
       },
@@ -286,6 +287,19 @@ export class AmqpConsumer implements Consumer {
     this.held.lose();
     this.bell.ring();
     if (/delivery acknowledgement on channel .* timed out/.test(reason)) this.options.onConsumerTimeout(reason);
+  }
+
+  /**
+   * Since 4.3 a quorum queue takes back what was not acknowledged within the consumer timeout, and ends the subscription
+   * instead of the channel: acknowledgements that come later are ignored, so what is held here must not be settled.
+   */
+  private async takenBack(session: AmqpSession, queue: string): Promise<void> {
+    if (!this.held.all.some(({ delivery }) => delivery.queue === queue)) return;
+    // Asked before anybody here declares it again: a queue that was deleted has taken back nothing.
+    if ((await this.options.topology.count(queue)) === undefined || this.session !== session) return;
+    this.lost(session, '', session.take());
+    this.options.onConsumerTimeout(`it ended the subscription to ${queue}`);
+    await session.close();
   }
 
   /** Looks, a while after somebody asked last, whether more is here or may come than anybody wants. */

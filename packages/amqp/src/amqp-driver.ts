@@ -47,6 +47,7 @@ class AmqpDriver implements Driver {
   private readonly topology: AmqpTopology;
   private readonly consuming: AmqpConnection;
   private readonly publishing: AmqpConnection;
+  private readonly delaying: AmqpConnection;
   private connecting: Promise<void> | undefined;
   private logger: Logger = silentLogger;
 
@@ -54,8 +55,14 @@ class AmqpDriver implements Driver {
     const logger = (): Logger => this.logger;
     this.consuming = new AmqpConnection(options, 'consuming', logger);
     this.publishing = new AmqpConnection(options, 'publishing', logger);
+    this.delaying = new AmqpConnection(options, 'delaying', logger);
     this.topology = new AmqpTopology(this.consuming, options);
-    this.publisher = new AmqpPublisher({ connection: this.publishing, topology: this.topology, settings: options });
+    this.publisher = new AmqpPublisher({
+      connection: this.publishing,
+      delaying: this.delaying,
+      topology: this.topology,
+      settings: options,
+    });
     this.amqpPubSub = new AmqpPubSub({
       consuming: this.consuming,
       publishing: this.publishing,
@@ -105,7 +112,7 @@ class AmqpDriver implements Driver {
     await this.rpcResults.close();
     await this.amqpPubSub.close();
     await this.publisher.close();
-    await Promise.all([this.consuming.close(), this.publishing.close()]);
+    await Promise.all([this.consuming, this.publishing, this.delaying].map((connection) => connection.close()));
   }
 
   /** Asks the server something: a connection that is only believed to be open does not count. */

@@ -15,6 +15,20 @@ export function fateUnknown(reason: string): BrokerError {
   return unavailable(`${NAME} did not answer: ${reason}.`, { sent: true });
 }
 
+/** A queue in which delayed messages wait confirms nothing; `sent` tells whether this message is on its way there. */
+export function queueSilent(queue: string, sent: boolean): BrokerError {
+  return unavailable(
+    `${NAME} did not answer: the queue ${queue}, in which delayed messages wait, confirms nothing; it may have no leader.`,
+    {
+      sent,
+      queue,
+      remedy:
+        `Look at it with rabbitmq-queues quorum_status ${queue}. If it does not come back by itself, delete it: what waits ` +
+        'in it is lost, and it is declared again with the next delayed message.',
+    },
+  );
+}
+
 /** The broker takes no publications just now, because its memory or disk is short. */
 export function publishingBlocked(reason: string, waitedMs: number, sent: boolean): BrokerError {
   const waited = waitedMs > 0 ? ` for ${waitedMs} ms` : '';
@@ -64,6 +78,7 @@ export function amqpError(error: unknown): Error {
 interface Unavailable {
   readonly sent: boolean;
   readonly blocked?: string;
+  readonly queue?: string;
   readonly remedy?: string;
 }
 

@@ -96,7 +96,7 @@ export class AmqpGate {
     const [outcome] = await publisher.send([
       {
         queue: undefined,
-        isDelayed: false,
+        waitsIn: undefined,
         exchange: '',
         key: pausedQueue(queue),
         body: Buffer.from('paused'),

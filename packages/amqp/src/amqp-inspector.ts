@@ -1,5 +1,13 @@
-import type { DeadLetter, MessageStatus, QueuedMessage, QueueFact, QueueFacts, QueueInspector } from '@taskqueue/core';
-import { BrokerError, checkListLimit, silentLogger, unknownCursor } from '@taskqueue/core';
+import type {
+  DeadLetter,
+  ListPlace,
+  MessageStatus,
+  QueuedMessage,
+  QueueFact,
+  QueueFacts,
+  QueueInspector,
+} from '@taskqueue/core';
+import { BrokerError, checkListLimit, comparePlaces, parsePlace, placeCursor, silentLogger } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
 import type { AmqpDeadLetters, Buried } from './amqp-dead-letters.js';
 import type { AmqpFleet } from './amqp-fleet.js';
@@ -100,16 +108,16 @@ export class AmqpInspector implements QueueInspector {
     readonly cursor?: string;
   }): Promise<DeadPage> {
     checkListLimit(query.limit);
-    const before = parseCursor(query.cursor);
+    const before = parsePlace(query.cursor);
     const queues = query.queue === undefined ? await this.queuesWithDead() : [query.queue];
     const read = (queue: string): Promise<DeadLetter[]> =>
       this.options.deadLetters.with(queue, (letters) => Promise.resolve(letters.map((one) => deadLetter(queue, one))));
-    const all = (await Promise.all(queues.map(read))).flat().sort((a, b) => comparePlace(placeOf(b), placeOf(a)));
-    const rest = before === undefined ? all : all.filter((one) => comparePlace(placeOf(one), before) < 0);
+    const all = (await Promise.all(queues.map(read))).flat().sort((a, b) => comparePlaces(placeOf(b), placeOf(a)));
+    const rest = before === undefined ? all : all.filter((one) => comparePlaces(placeOf(one), before) < 0);
     const messages = rest.slice(0, query.limit);
     const last = messages.at(-1);
     return rest.length > messages.length && last !== undefined
-      ? { messages, nextCursor: placeOf(last).join(' ') }
+      ? { messages, nextCursor: placeCursor(placeOf(last)) }
       : { messages };
   }
 
@@ -186,22 +194,8 @@ export class AmqpInspector implements QueueInspector {
 }
 
 /** Where a dead letter stands among all: when it died, and its id. */
-type Place = readonly [number, string];
-
-function placeOf({ diedAt, id }: DeadLetter): Place {
+function placeOf({ diedAt, id }: DeadLetter): ListPlace {
   return [diedAt, id];
-}
-
-function comparePlace(a: Place, b: Place): number {
-  return a[0] - b[0] || (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0);
-}
-
-/** Throws UsageError for a cursor that is not one of ours. */
-function parseCursor(cursor: string | undefined): Place | undefined {
-  if (cursor === undefined) return undefined;
-  const match = /^(\d{1,16}) (.+)$/s.exec(cursor);
-  if (match === null) throw unknownCursor(cursor);
-  return [Number(match[1]), match[2] as string];
 }
 
 function managedFacts(name: string, managed: ReadonlyMap<string, ManagedQueue>): QueueFacts {

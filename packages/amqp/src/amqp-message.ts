@@ -1,6 +1,6 @@
 import type { Message, Options } from 'amqplib';
 import type { EncodedMessage, MessageProperties, OutgoingMessage } from '@taskqueue/core';
-import { bodySize, checkQueueName, showValue, UsageError } from '@taskqueue/core';
+import { bodySize, cannotBeSent, checkQueueName, UsageError } from '@taskqueue/core';
 import { MOST_URGENT } from './amqp-options.js';
 
 /**
@@ -61,17 +61,17 @@ export function checkOutgoing(outgoing: OutgoingMessage, maxBytes: number): void
   const { id, priority, eta, delayMs, message } = outgoing;
   checkQueueName(outgoing.queue);
   if (typeof id !== 'string' || id === '' || Buffer.byteLength(id) > LONGEST_ID) {
-    throw refused('id', id, `a text of 1 to ${LONGEST_ID} bytes`);
+    throw cannotBeSent('id', id, `a text of 1 to ${LONGEST_ID} bytes`);
   }
   if (!Number.isInteger(priority) || priority < 0 || priority > MOST_URGENT) {
-    throw refused('priority', priority, `a whole number from 0 to ${MOST_URGENT}`);
+    throw cannotBeSent('priority', priority, `a whole number from 0 to ${MOST_URGENT}`);
   }
   for (const [field, value] of [
     ['eta', eta],
     ['delayMs', delayMs],
   ] as const) {
     if (value !== undefined && !(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) {
-      throw refused(field, value, 'a finite number of milliseconds');
+      throw cannotBeSent(field, value, 'a finite number of milliseconds');
     }
   }
   checkSize(bodySize(message.body), maxBytes);
@@ -223,12 +223,4 @@ function textOr(value: unknown, otherwise: string): string {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function refused(field: string, value: unknown, expected: string): UsageError {
-  return new UsageError({
-    code: 'PUBLISH_FAILED',
-    message: `The message cannot be sent: ${field} is ${showValue(value)}, expected ${expected}.`,
-    fields: { field, value, expected },
-  });
 }

@@ -2,15 +2,19 @@ import type { ConfirmChannel, Message, Options } from 'amqplib';
 import type { OutgoingMessage, PublishOutcome } from '@taskqueue/core';
 import { bodyBytes, deferred, systemClock, UsageError } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
-import { delayedKey, delaySeconds, FIRST_EXCHANGE } from './amqp-delay.js';
-import { amqpError, fateUnknown, notConnected, publishingBlocked, publishRefused, REPLY_CODES } from './amqp-errors.js';
+import { delayOf, entranceOf } from './amqp-delay.js';
+import { amqpError, fateUnknown, notConnected, publishingBlocked, publishRefused, queueSilent } from './amqp-errors.js';
+import { AmqpLane } from './amqp-lane.js';
 import type { Counters } from './amqp-message.js';
 import { checkOutgoing, FRESH, taskOptions } from './amqp-message.js';
 import type { ResolvedAmqpOptions } from './amqp-options.js';
+import { AmqpSilentQueues } from './amqp-silent-queues.js';
 import type { AmqpTopology } from './amqp-topology.js';
 
 export interface AmqpPublisherOptions {
   readonly connection: AmqpConnection;
+  /** For delayed messages; it is opened with the first of them. */
+  readonly delaying: AmqpConnection;
   readonly topology: AmqpTopology;
   readonly settings: ResolvedAmqpOptions;
 }
@@ -19,7 +23,8 @@ export interface AmqpPublisherOptions {
 export interface PlacedMessage {
   /** Whose topology has to be there: undefined for what finds its way without. */
   readonly queue: string | undefined;
-  readonly isDelayed: boolean;
+  /** The queue of the levels of delay that it waits in first; undefined for what is due. */
+  readonly waitsIn: string | undefined;
   readonly exchange: string;
   readonly key: string;
   readonly body: Buffer;
@@ -29,6 +34,7 @@ export interface PlacedMessage {
 /** A publication that the broker has not confirmed. */
 interface InFlight {
   readonly placed: PlacedMessage;
+  readonly lane: AmqpLane;
   readonly end: (outcome: PublishOutcome) => void;
   readonly sentAt: number;
   /** Sent once before, and returned. */
@@ -40,7 +46,8 @@ const SWEEP_MS = 500;
 const CLOSE_PATIENCE_MS = 1_000;
 
 /**
- * Publishes with confirms and `mandatory`, on a connection of its own:
+ * Publishes with confirms and `mandatory`, on connections of its own: one for what is due, and one for delayed messages, so that
+ * a level of delay that does not confirm holds up nothing else (see amqp-silent-queues.ts):
  *
  * ```text
  *   place ──► topology known? ──► blocked? wait ──► SENT ──ack──────────────► accepted
@@ -53,16 +60,29 @@ const CLOSE_PATIENCE_MS = 1_000;
  * What is `unknown` may be in the broker: AMQP cannot take it back, and does not recognise it when it comes again.
  */
 export class AmqpPublisher {
-  private channel: ConfirmChannel | undefined;
-  private opening: Promise<ConfirmChannel> | undefined;
+  private readonly plain: AmqpLane;
+  private readonly delaying: AmqpLane;
+  private readonly silent: AmqpSilentQueues;
   private readonly inFlight = new Set<InFlight>();
   private sweeper: NodeJS.Timeout | undefined;
-  private blockedAt = 0;
-  private unblocked = deferred();
-  private readonly unlisten: () => void;
 
   constructor(private readonly options: AmqpPublisherOptions) {
-    this.unlisten = options.connection.listen({ onBlocked: (reason) => this.blockedOr(reason) });
+    const { connection, delaying, topology, settings } = options;
+    const { blockedTimeoutMs } = settings;
+    const lane = (itsConnection: AmqpConnection): AmqpLane =>
+      new AmqpLane({
+        connection: itsConnection,
+        blockedTimeoutMs,
+        onReturn: (message) => this.returned(message),
+        // One of the levels was deleted.
+        onExchangeGone: () => topology.forgetAll(),
+        onBlocked: () => {
+          if (blockedTimeoutMs === 0) this.giveUp();
+        },
+      });
+    this.plain = lane(connection);
+    this.delaying = lane(delaying);
+    this.silent = new AmqpSilentQueues(settings.confirmTimeoutMs);
   }
 
   /** One outcome a message, in order. Never rejects. */
@@ -84,13 +104,13 @@ export class AmqpPublisher {
   /** The same for what is in the broker already. */
   placeAsIs(outgoing: OutgoingMessage, counters: Counters): PlacedMessage {
     const { queue } = outgoing;
-    const seconds = delaySeconds(outgoing, Date.now());
-    const isDelayed = seconds > 0;
+    const delay = delayOf(outgoing, Date.now());
+    const entrance = delay === undefined ? undefined : entranceOf(delay, queue);
     return {
       queue,
-      isDelayed,
-      exchange: isDelayed ? FIRST_EXCHANGE : '',
-      key: isDelayed ? delayedKey(seconds, queue) : queue,
+      waitsIn: entrance?.queue,
+      exchange: entrance?.exchange ?? '',
+      key: entrance?.key ?? queue,
       body: bodyBytes(outgoing.message.body),
       options: taskOptions(outgoing, counters),
     };
@@ -117,12 +137,12 @@ export class AmqpPublisher {
 
   /** Waits a moment for what is under way. */
   async close(): Promise<void> {
-    this.unlisten();
     const deadline = performance.now() + CLOSE_PATIENCE_MS;
     while (this.inFlight.size > 0 && performance.now() < deadline) await systemClock.sleep(10);
     clearTimeout(this.sweeper);
     for (const entry of this.inFlight) this.end(entry, unknown('the driver was closed'));
-    this.unblocked.resolve();
+    this.plain.close();
+    this.delaying.close();
   }
 
   private tryPlace(message: OutgoingMessage): PlacedMessage | PublishOutcome {
@@ -135,66 +155,45 @@ export class AmqpPublisher {
 
   /** At once where everything is there, which is the way of nearly all messages. */
   private dispatch(placed: PlacedMessage, end: InFlight['end'], again: boolean): void {
-    const { channel } = this;
-    if (channel !== undefined && this.options.connection.blockedBy === undefined && this.isReady(placed)) {
-      this.transmit(channel, placed, end, again);
+    const { waitsIn } = placed;
+    const lane = waitsIn === undefined ? this.plain : this.delaying;
+    if (waitsIn !== undefined && !this.silent.admits(waitsIn, performance.now())) {
+      end({ status: 'refused', error: queueSilent(waitsIn, false) });
       return;
     }
-    this.prepare(placed).then(
-      (opened) => this.transmit(opened, placed, end, again),
+    const channel = lane.ready;
+    if (channel !== undefined && this.isReady(placed)) {
+      this.transmit(channel, lane, placed, end, again);
+      return;
+    }
+    this.prepare(lane, placed).then(
+      (opened) => this.transmit(opened, lane, placed, end, again),
       (error: unknown) => end({ status: 'refused', error: amqpError(error) }),
     );
   }
 
-  private isReady({ queue, isDelayed }: PlacedMessage): boolean {
+  private isReady({ queue, waitsIn }: PlacedMessage): boolean {
     const { topology } = this.options;
-    return queue === undefined || (topology.has(queue) && (!isDelayed || topology.hasDelay(queue)));
+    return queue === undefined || (topology.has(queue) && (waitsIn === undefined || topology.hasDelay(queue)));
   }
 
-  private async prepare(placed: PlacedMessage): Promise<ConfirmChannel> {
-    const { connection, topology } = this.options;
-    const { queue } = placed;
+  private async prepare(lane: AmqpLane, placed: PlacedMessage): Promise<ConfirmChannel> {
+    const { topology } = this.options;
+    const { queue, waitsIn } = placed;
     if (queue !== undefined && !this.isReady(placed)) {
-      await (placed.isDelayed ? topology.ensureDelay(queue) : topology.ensureQueue(queue));
+      await (waitsIn === undefined ? topology.ensureQueue(queue) : topology.ensureDelay(queue));
     }
-    await connection.open();
-    await this.waitUntilUnblocked();
-    return this.channel ?? this.open();
+    return lane.open();
   }
 
-  private async waitUntilUnblocked(): Promise<void> {
-    const { connection, settings } = this.options;
-    const { blockedTimeoutMs } = settings;
-    if (connection.blockedBy === undefined) return;
-    const patience = new AbortController();
-    const late = systemClock.sleep(blockedTimeoutMs, patience.signal).catch(() => undefined);
-    await Promise.race([this.unblocked.promise, late]);
-    patience.abort();
-    const reason = connection.blockedBy;
-    if (reason !== undefined) throw publishingBlocked(reason, blockedTimeoutMs, false);
-  }
-
-  private open(): Promise<ConfirmChannel> {
-    this.opening ??= this.openChannel().finally(() => (this.opening = undefined));
-    return this.opening;
-  }
-
-  private async openChannel(): Promise<ConfirmChannel> {
-    const channel = await this.options.connection.createConfirmChannel();
-    channel.on('return', (message: Message) => this.returned(message));
-    channel.on('error', (error: Error & { readonly code?: unknown }) => {
-      // An exchange of the levels was deleted.
-      if (error.code === REPLY_CODES.notFound) this.options.topology.forgetAll();
-    });
-    channel.on('close', () => {
-      if (this.channel === channel) this.channel = undefined;
-    });
-    this.channel = channel;
-    return channel;
-  }
-
-  private transmit(channel: ConfirmChannel, placed: PlacedMessage, end: InFlight['end'], again: boolean): void {
-    const entry: InFlight = { placed, end, sentAt: performance.now(), again, returned: undefined };
+  private transmit(
+    channel: ConfirmChannel,
+    lane: AmqpLane,
+    placed: PlacedMessage,
+    end: InFlight['end'],
+    again: boolean,
+  ): void {
+    const entry: InFlight = { placed, lane, end, sentAt: performance.now(), again, returned: undefined };
     try {
       channel.publish(placed.exchange, placed.key, placed.body, placed.options, (error: Error | null) =>
         this.confirmed(entry, error),
@@ -209,6 +208,8 @@ export class AmqpPublisher {
 
   private confirmed(entry: InFlight, error: Error | null): void {
     if (!this.inFlight.has(entry)) return;
+    const { waitsIn } = entry.placed;
+    if (error === null && waitsIn !== undefined) this.silent.remove(waitsIn);
     if (error !== null) {
       const isNack = error.message.includes('nack');
       const fields = { queue: entry.placed.queue };
@@ -228,7 +229,7 @@ export class AmqpPublisher {
     }
     this.inFlight.delete(entry);
     this.options.topology.forget(placed.queue, entry.sentAt);
-    if (placed.isDelayed) this.options.topology.forgetLevels(entry.sentAt);
+    if (placed.waitsIn !== undefined) this.options.topology.forgetLevels(entry.sentAt);
     this.dispatch(placed, entry.end, true);
   }
 
@@ -248,16 +249,6 @@ export class AmqpPublisher {
     if (this.inFlight.delete(entry)) entry.end(outcome);
   }
 
-  private blockedOr(reason: string | undefined): void {
-    if (reason === undefined) {
-      this.unblocked.resolve();
-      return;
-    }
-    this.unblocked = deferred();
-    this.blockedAt = performance.now();
-    if (this.options.settings.blockedTimeoutMs === 0) this.giveUp();
-  }
-
   private sweep(): void {
     this.sweeper = undefined;
     this.giveUp();
@@ -266,19 +257,33 @@ export class AmqpPublisher {
 
   /** Ends what has waited for its confirmation too long. */
   private giveUp(): void {
-    const { connection, settings } = this.options;
-    const { blockedTimeoutMs, confirmTimeoutMs } = settings;
+    const { blockedTimeoutMs, confirmTimeoutMs } = this.options.settings;
     const now = performance.now();
-    const reason = connection.blockedBy;
-    const isBlocked = reason !== undefined && now - this.blockedAt >= blockedTimeoutMs;
+    const silent = new Set<string>();
     for (const entry of this.inFlight) {
-      const waited = now - entry.sentAt;
-      if (isBlocked && waited >= blockedTimeoutMs) {
-        this.end(entry, { status: 'unknown', error: publishingBlocked(reason, blockedTimeoutMs, true) });
-      } else if (waited >= confirmTimeoutMs) {
-        this.end(entry, unknown(`it did not confirm the message within ${confirmTimeoutMs} ms`));
+      const { lane, placed, sentAt } = entry;
+      const blocked = lane.blockedTooLong(now);
+      if (blocked !== undefined && now - sentAt >= blockedTimeoutMs) {
+        this.end(entry, { status: 'unknown', error: publishingBlocked(blocked, blockedTimeoutMs, true) });
+      } else if (now - sentAt >= confirmTimeoutMs) {
+        if (placed.waitsIn === undefined || lane.isBlocked) {
+          this.end(entry, unknown(`it did not confirm the message within ${confirmTimeoutMs} ms`));
+        } else silent.add(placed.waitsIn);
       }
     }
+    if (silent.size > 0) this.silenced(silent, now);
+  }
+
+  /** What is on its way to other queues may be stuck behind that on this connection, and goes unconfirmed with it. */
+  private silenced(queues: ReadonlySet<string>, now: number): void {
+    for (const queue of queues) this.silent.add(queue, now);
+    for (const entry of this.inFlight) {
+      const { waitsIn } = entry.placed;
+      if (waitsIn !== undefined && queues.has(waitsIn)) {
+        this.end(entry, { status: 'unknown', error: queueSilent(waitsIn, true) });
+      }
+    }
+    this.delaying.renew(`${[...queues].join(', ')} confirms nothing`);
   }
 }
 

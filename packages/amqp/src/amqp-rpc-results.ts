@@ -98,7 +98,7 @@ export class AmqpRpcResults implements ResultBackend {
     const body = Buffer.from(celeryResult(record));
     return {
       queue: undefined,
-      isDelayed: false,
+      waitsIn: undefined,
       exchange: '',
       key: replyTo,
       body: body.length <= maxMessageBytes ? body : Buffer.from(celeryResult(tooLarge(record, body.length))),

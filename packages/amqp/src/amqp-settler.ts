@@ -89,7 +89,7 @@ export class AmqpSettler {
     const options = publishOptions({ ...message, properties }, headers);
     return {
       queue: undefined,
-      isDelayed: false,
+      waitsIn: undefined,
       exchange: '',
       key: deadQueue(queue),
       body: bodyBytes(message.body),

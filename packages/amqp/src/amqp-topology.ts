@@ -64,11 +64,19 @@ export class AmqpTopology {
     });
   }
 
+  /**
+   * For a worker, which cannot know who delays something for its queue: Python's clients declare nothing on the way. As Celery's
+   * workers, it declares the levels for quorum queues; for classic ones it uses those that are there.
+   */
+  async followDelay(queue: string): Promise<void> {
+    if (this.options.queueType === 'quorum' || (await this.hasLevels())) await this.ensureDelay(queue);
+  }
+
   /** The queue of the dead letters of `queue`. */
   async ensureDead(queue: string): Promise<void> {
     const name = deadQueue(queue);
     await this.once(name, async (channel) => {
-      await this.assertOwn(channel, name, deadArguments(this.options.queueType, this.connection.serverMajor));
+      await this.assertOwn(channel, name, deadArguments(this.options.queueType, this.connection.serverIs(4)));
     });
   }
 
@@ -138,6 +146,16 @@ export class AmqpTopology {
     });
     this.last = result.catch(() => undefined);
     return result;
+  }
+
+  private async hasLevels(): Promise<boolean> {
+    try {
+      await this.run((channel) => channel.checkExchange(DELIVERY_EXCHANGE));
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   private isFresh(): boolean {
@@ -217,7 +235,7 @@ export class AmqpTopology {
   private async declareLevels(channel: Channel): Promise<void> {
     const { exchanges, queues, bindings }: AmqpLevels = levels(this.options.delayQueueType);
     let usable = channel;
-    for (const name of exchanges) await usable.assertExchange(name, 'topic', { durable: true });
+    for (const { name, kind } of exchanges) await usable.assertExchange(name, kind, { durable: true });
     for (const queue of queues) {
       try {
         await usable.assertQueue(queue.name, { durable: true, arguments: queue.arguments });
@@ -299,8 +317,8 @@ function typeArguments(type: AmqpQueueType): Record<string, unknown> {
 }
 
 /** Since 4.0 a quorum queue drops what was given back twenty times, and each look at the dead gives them back. */
-function deadArguments(type: AmqpQueueType, serverMajor: number): Record<string, unknown> {
-  return { ...typeArguments(type), ...(type === 'quorum' && serverMajor >= 4 ? { 'x-delivery-limit': -1 } : {}) };
+function deadArguments(type: AmqpQueueType, hasLimit: boolean): Record<string, unknown> {
+  return { ...typeArguments(type), ...(type === 'quorum' && hasLimit ? { 'x-delivery-limit': -1 } : {}) };
 }
 
 /** Answers how many messages are ready in it. */

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import { ConfigurationError, redactUrl } from '@taskqueue/core';
+import { celeryTls, ConfigurationError, redactUrl } from '@taskqueue/core';
 
 /** Every scheme of a URL that this package understands; `pyamqp` is Kombu's word for `amqp`. */
 export const AMQP_SCHEMES = ['amqp', 'amqps', 'pyamqp'] as const;
@@ -37,14 +36,6 @@ const PARAMETERS = [
 const PORT = 5_672;
 const TLS_PORT = 5_671;
 
-/** `ssl_cert_reqs` in Celery's spellings → is the server's certificate checked? */
-const CERTIFICATE_CHECKS: Readonly<Record<string, boolean>> = {
-  required: true,
-  CERT_REQUIRED: true,
-  none: false,
-  CERT_NONE: false,
-};
-
 /**
  * The parts of a URL. Parameters that are not known are errors, so that a misspelt one is not passed over. As with
  * Kombu, no vhost, `/` and `//` all mean the vhost `/`. Throws ConfigurationError.
@@ -65,7 +56,7 @@ export function parseAmqpUrl(url: string): LocatedAmqp {
     const text = take(search, name);
     if (text !== undefined) parameters[name] = text;
   }
-  const tls = isTls ? parseTls(search) : undefined;
+  const tls = isTls ? celeryTls((name) => take(search, name), invalid) : undefined;
   const unknown = [...search.keys()];
   if (unknown.length > 0) throw invalid('url', `no parameter ${unknown.join(', ')}`, url);
   return { hosts, username, password, vhost: vhostOf(path, url), tls, parameters };
@@ -113,29 +104,6 @@ function decoded(text: string, url: string): string {
   } catch {
     throw invalid('url', 'user, password and vhost percent-encoded', url);
   }
-}
-
-/** Celery's `ssl_*` parameters. A certificate is checked unless the URL says otherwise. */
-function parseTls(search: URLSearchParams): ConnectionOptions {
-  const checks = take(search, 'ssl_cert_reqs') ?? 'required';
-  const rejectUnauthorized = Object.hasOwn(CERTIFICATE_CHECKS, checks) ? CERTIFICATE_CHECKS[checks] : undefined;
-  if (rejectUnauthorized === undefined) throw invalid('url.ssl_cert_reqs', 'required or none', checks);
-  const file = (name: string): Buffer | undefined => {
-    const path = take(search, name);
-    if (path === undefined) return undefined;
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      throw invalid(`url.${name}`, 'a file that can be read', `${path} (${(error as NodeJS.ErrnoException).code})`);
-    }
-  };
-  const [ca, cert, key] = [file('ssl_ca_certs'), file('ssl_certfile'), file('ssl_keyfile')];
-  return {
-    rejectUnauthorized,
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-  };
 }
 
 function invalid(path: string, expected: string, value: string): ConfigurationError {

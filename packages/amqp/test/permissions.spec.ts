@@ -40,7 +40,7 @@ describe.skipIf(!rabbitmqIsInstalled)('the permissions of the operations page', 
 
   it('are enough for a producer, a worker and a monitor', async () => {
     const [producer, worker, monitor] = [opened['producer']!, opened['worker']!, opened['monitor']!];
-    const sent = [outgoing(QUEUE), outgoing(QUEUE, { delayMs: 1_000 })];
+    const sent = [outgoing(QUEUE), outgoing(QUEUE, { delayMs: 300 })];
     for (const outcome of await producer.broker.publish(sent)) expect(outcome).toEqual({ status: 'accepted' });
     await producer.driver.ping();
     const taskId = sent[0]!.id;

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Channel } from 'amqplib';
 import { connect } from 'amqplib';
+import type { OutgoingMessage } from '@taskqueue/core';
 import { eventually } from '@taskqueue/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rabbitmqIsInstalled, RabbitmqServer } from '../../../test/support/rabbitmq-server.js';
@@ -8,6 +10,7 @@ import type { OpenedDriver } from './open-driver.js';
 import { ack, idOf, openDriver, take } from './open-driver.js';
 import { outgoing } from '../../../test/support/outgoing.js';
 
+const PAGE = readFileSync(new URL('../../../docs/rabbitmq.md', import.meta.url), 'utf8');
 const newQueue = (): string => `b-${randomUUID().slice(0, 13)}`;
 
 // What cannot be done to a server that others use.
@@ -19,7 +22,7 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
   afterAll(() => server?.remove());
 
   const withDriver = async (
-    options: { blockedTimeoutMs?: number },
+    options: { blockedTimeoutMs?: number; confirmTimeoutMs?: number },
     body: (opened: OpenedDriver) => Promise<void>,
   ): Promise<void> => {
     const opened = await openDriver({ url: server.url, ...options });
@@ -131,6 +134,49 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
     });
   });
 
+  it('has the policy of the operations page, by which Python’s delayed messages of deleted queues hold up nothing', async () => {
+    const [gone, other] = [newQueue(), newQueue()];
+    const line = PAGE.split('\n').find((one) => one.startsWith('rabbitmqctl set_policy')) ?? '';
+    const [, name, pattern, definition] = /set_policy (\S+) '([^']+)' '([^']+)' --apply-to exchanges/.exec(line) ?? [];
+    await server.control('set_policy', name!, pattern!, definition!, '--apply-to', 'exchanges');
+    await withDriver({}, async (opened) => {
+      await opened.broker.publish([outgoing(other, { delayMs: 600_000 })]);
+      await asAdmin(async (channel) => {
+        // As Celery's workers bind their queues, and its clients send.
+        await channel.assertExchange(gone, 'topic', { durable: true });
+        await channel.assertQueue(gone, { durable: true });
+        await channel.bindQueue(gone, gone, `#.${gone}`);
+        await channel.bindExchange(gone, 'celery_delayed_delivery', `#.${gone}`);
+        for (let one = 0; one < 100; one += 1) {
+          channel.publish('celery_delayed_27', `${'0.'.repeat(27)}1.${gone}`, Buffer.from('{}'), { persistent: true });
+        }
+        await channel.deleteQueue(gone);
+        await channel.deleteExchange(gone);
+      });
+      const kept = outgoing(other, { delayMs: 3_000 });
+      await opened.broker.publish([kept]);
+      const [delivery] = await take(await opened.consume([other]), 1, 10_000);
+      expect(idOf(delivery)).toBe(kept.id);
+    });
+    await server.control('clear_policy', name!);
+  });
+
+  it('brings a worker what others delay for its queue, though nothing of ours ever delayed anything for it', async () => {
+    const [queue, other] = [newQueue(), newQueue()];
+    await withDriver({}, async (opened) => {
+      await opened.broker.publish([outgoing(other, { delayMs: 600_000 })]);
+      const consumer = await opened.consume([queue]);
+      await asAdmin(async (channel) => {
+        channel.publish('celery_delayed_27', `${'0.'.repeat(27)}1.${queue}`, Buffer.from('{}'), {
+          messageId: 'theirs',
+        });
+        await channel.checkQueue(queue);
+      });
+      const [delivery] = await take(consumer, 1);
+      expect(delivery?.message.properties['message_id']).toBe('theirs');
+    });
+  });
+
   it('delivers what was delayed for a queue that was deleted and is there again, whoever declared it', async () => {
     const queue = newQueue();
     const sent = outgoing(queue, { delayMs: 4_000 });
@@ -157,6 +203,36 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
       });
       const [delivery] = await take(await opened.consume([queue]), 1);
       expect(idOf(delivery)).toBe(sent.id);
+    });
+  });
+
+  it('with a level of delay that confirms nothing takes everything else, says which it is, and goes on when it does again', async () => {
+    await withDriver({ confirmTimeoutMs: 1_500 }, async (opened) => {
+      const { broker } = opened;
+      const [queue, level] = [newQueue(), 'celery_delayed_12'];
+      const forLevel = (): OutgoingMessage => outgoing(queue, { delayMs: 2 ** 12 * 1_000 + 60_000 });
+      await broker.publish([outgoing(queue, { delayMs: 600_000 })]);
+      await server.control('eval', `sys:suspend(whereis('%2F_${level}')).`);
+      // More than RabbitMQ lets wait before it stops reading from the connection.
+      const stuck = broker.publish(Array.from({ length: 100 }, forLevel));
+      for (let one = 0; one < 50; one += 1) {
+        expect(await broker.publish([outgoing(queue)])).toEqual([{ status: 'accepted' }]);
+      }
+      const remedy = expect.stringContaining(`quorum_status ${level}`) as string;
+      for (const outcome of await stuck) {
+        expect(outcome).toMatchObject({ status: 'unknown', error: { code: 'BROKER_UNAVAILABLE', remedy } });
+      }
+      const asked = performance.now();
+      expect(await broker.publish([forLevel()])).toMatchObject([{ status: 'refused', error: { retryable: true } }]);
+      expect(performance.now() - asked).toBeLessThan(1_000);
+      await eventually(async () => {
+        expect(await broker.publish([outgoing(queue, { delayMs: 600_000 })])).toEqual([{ status: 'accepted' }]);
+      });
+      await server.control('eval', `sys:resume(whereis('%2F_${level}')).`);
+      await eventually(
+        async () => expect(await broker.publish([forLevel()])).toEqual([{ status: 'accepted' }]),
+        30_000,
+      );
     });
   });
 

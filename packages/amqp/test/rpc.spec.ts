@@ -59,6 +59,16 @@ describe.skipIf(amqpUrl === undefined)('results by rpc', () => {
     expect('list' in (calls.stores.results ?? {})).toBe(false);
   });
 
+  it('come for a task with an id of the caller’s own, also when it is used again', async () => {
+    const { calls, runs } = pair(['echo', (value: number) => value]);
+    await runs.work({ queues: [calls.queue] });
+    const taskId = randomUUID();
+    for (const value of [1, 2]) {
+      const handle = await calls.sender.sendTask<number>('echo', [value], {}, { taskId });
+      expect(await handle.get({ timeout: '10s' })).toBe(value);
+    }
+  });
+
   it('tell of failures, with their type', async () => {
     const fail = (): never => {
       throw new TypeError('no such order');

@@ -120,7 +120,11 @@ export type {
   ScheduleStoreCapabilities,
   StoredEntry,
 } from './ports/schedule-store.js';
-export { checkListLimit, unknownCursor } from './ports/list-query.js';
+export { checkListLimit, comparePlaces, parsePlace, placeCursor, unknownCursor } from './ports/list-query.js';
+export type { ListPlace } from './ports/list-query.js';
+export { cannotBeSent } from './message/cannot-be-sent.js';
+export type { CeleryTls } from './config/celery-tls.js';
+export { celeryTls } from './config/celery-tls.js';
 export { composeStores } from './ports/stores.js';
 export type { DriverChoice, Stores } from './ports/stores.js';
 export { memoryDriver } from './memory/memory-driver.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { EncodedMessage, MessageBody, OutgoingMessage } from '@taskqueue/core';
-import { bodyBytes, checkQueueName, showValue, UsageError } from '@taskqueue/core';
+import { bodyBytes, cannotBeSent, checkQueueName, UsageError } from '@taskqueue/core';
 import type { PriorityScheme } from './kombu-priority.js';
 import type { RedisBodies } from './redis-options.js';
 
@@ -48,17 +48,17 @@ export function checkOutgoing(outgoing: OutgoingMessage): void {
   const { id, priority, eta, delayMs } = outgoing;
   checkQueueName(outgoing.queue);
   if (typeof id !== 'string' || id === '' || id.length > LONGEST_ID) {
-    throw refused('id', id, `a text of 1 to ${LONGEST_ID} characters`);
+    throw cannotBeSent('id', id, `a text of 1 to ${LONGEST_ID} characters`);
   }
   if (!Number.isInteger(priority) || priority < 0 || priority > MOST_URGENT) {
-    throw refused('priority', priority, 'a whole number from 0 to 9');
+    throw cannotBeSent('priority', priority, 'a whole number from 0 to 9');
   }
   for (const [field, value] of [
     ['eta', eta],
     ['delayMs', delayMs],
   ] as const) {
     if (value !== undefined && !(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) {
-      throw refused(field, value, 'a finite number of milliseconds');
+      throw cannotBeSent(field, value, 'a finite number of milliseconds');
     }
   }
 }
@@ -242,7 +242,11 @@ function json(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch (error) {
-    throw refused('message', error instanceof Error ? error.message : error, 'headers that can be written as JSON');
+    throw cannotBeSent(
+      'message',
+      error instanceof Error ? error.message : error,
+      'headers that can be written as JSON',
+    );
   }
 }
 
@@ -252,12 +256,4 @@ function textOr(value: unknown, otherwise: string): string {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function refused(field: string, value: unknown, expected: string): UsageError {
-  return new UsageError({
-    code: 'PUBLISH_FAILED',
-    message: `The message cannot be sent: ${field} is ${showValue(value)}, expected ${expected}.`,
-    fields: { field, value, expected },
-  });
 }

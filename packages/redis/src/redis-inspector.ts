@@ -1,5 +1,5 @@
-import type { DeadLetter, MessageStatus, QueuedMessage, QueueFacts, QueueInspector } from '@taskqueue/core';
-import { checkListLimit, unknownCursor } from '@taskqueue/core';
+import type { DeadLetter, ListPlace, MessageStatus, QueuedMessage, QueueFacts, QueueInspector } from '@taskqueue/core';
+import { checkListLimit, comparePlaces, parsePlace, placeCursor } from '@taskqueue/core';
 import { openEnvelope } from './kombu-envelope.js';
 import { listOf } from './kombu-priority.js';
 import type { RedisConnection } from './redis-connection.js';
@@ -75,15 +75,15 @@ export class RedisInspector implements QueueInspector {
   }): Promise<DeadPage> {
     checkListLimit(query.limit);
     const { queues, keys } = this.options;
-    const before = parseCursor(query.cursor);
+    const before = parsePlace(query.cursor);
     const dead = (queue: QueueKeys): Promise<PlacedLetter[]> => this.dead(queue, before, query.limit + 1);
     const pages = query.queue === undefined ? await queues.each(dead) : [await dead(keys.queue(query.queue))];
-    const all = pages.flat().sort((a, b) => comparePlace(b.place, a.place));
+    const all = pages.flat().sort((a, b) => comparePlaces(b.place, a.place));
     const page = all.slice(0, query.limit);
     const messages = page.map((one) => one.letter);
     const last = page.at(-1);
     return all.length > page.length && last !== undefined
-      ? { messages, nextCursor: `${last.place[0]} ${last.place[1]}` }
+      ? { messages, nextCursor: placeCursor(last.place) }
       : { messages };
   }
 
@@ -161,7 +161,7 @@ export class RedisInspector implements QueueInspector {
     await this.options.connection.run('pause', [queue.state, queue.wake], [paused]);
   }
 
-  private async dead(queue: QueueKeys, before: Place | undefined, limit: number): Promise<PlacedLetter[]> {
+  private async dead(queue: QueueKeys, before: ListPlace | undefined, limit: number): Promise<PlacedLetter[]> {
     const { connection } = this.options;
     const from = before === undefined ? '+inf' : before[0];
     // One more, because of what was shown last, or died at the same instant in another queue.
@@ -169,8 +169,8 @@ export class RedisInspector implements QueueInspector {
     const [name, ...args] = range;
     const scored = pairs((await connection.command(name, ...args)) as string[]);
     const places = scored
-      .map(([id, died]): Place => [Number(died), id])
-      .filter((place) => before === undefined || comparePlace(place, before) < 0);
+      .map(([id, died]): ListPlace => [Number(died), id])
+      .filter((place) => before === undefined || comparePlaces(place, before) < 0);
     if (places.length === 0) return [];
     const ids = places.map(([, id]) => id);
     const texts = (await connection.command('hmget', queue.deadMessages, ...ids)) as (string | null)[];
@@ -199,24 +199,10 @@ export class RedisInspector implements QueueInspector {
   }
 }
 
-/** Where a dead letter stands among all: when it died, in microseconds, and its id. */
-type Place = readonly [number, string];
-
 interface PlacedLetter {
-  readonly place: Place;
+  /** When it died, in microseconds, and its id. */
+  readonly place: ListPlace;
   readonly letter: DeadLetter;
-}
-
-function comparePlace(a: Place, b: Place): number {
-  return a[0] - b[0] || (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0);
-}
-
-/** Throws UsageError for a cursor that is not one of ours. */
-function parseCursor(cursor: string | undefined): Place | undefined {
-  if (cursor === undefined) return undefined;
-  const match = /^(\d{1,16}) (.+)$/s.exec(cursor);
-  if (match === null) throw unknownCursor(cursor);
-  return [Number(match[1]), match[2] as string];
 }
 
 function queuedMessage(queue: QueueKeys, text: string, eta?: number): QueuedMessage {
@@ -224,7 +210,11 @@ function queuedMessage(queue: QueueKeys, text: string, eta?: number): QueuedMess
   return { id, task, queue: queue.queue, priority, enqueuedAt: acceptedAt ?? 0, eta, message };
 }
 
-function deadLetter(queue: QueueKeys, [died, id]: Place, stored: string | null | undefined): DeadLetter | undefined {
+function deadLetter(
+  queue: QueueKeys,
+  [died, id]: ListPlace,
+  stored: string | null | undefined,
+): DeadLetter | undefined {
   if (stored === null || stored === undefined) return undefined;
   const { reason, text } = buried(stored);
   return { ...queuedMessage(queue, text), id, reason, diedAt: Math.floor(died / 1_000) };

@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
 import type { ClusterNode, ClusterOptions, RedisOptions } from 'ioredis';
 import type { ConfigurationProblem } from '@taskqueue/core';
-import { ConfigurationError, redactUrl } from '@taskqueue/core';
+import { celeryTls, ConfigurationError, redactUrl } from '@taskqueue/core';
 import type { RedisPriorities } from './kombu-priority.js';
 import type { RedisBodies } from './redis-options.js';
 
@@ -30,14 +28,6 @@ export interface LocatedRedis {
 const DEFAULT_PORT = 6_379;
 const SENTINEL_PORT = 26_379;
 
-/** `ssl_cert_reqs` in Celery's spellings → is the server's certificate checked? */
-const CERTIFICATE_CHECKS: Readonly<Record<string, boolean>> = {
-  required: true,
-  CERT_REQUIRED: true,
-  none: false,
-  CERT_NONE: false,
-};
-
 /**
  * The parts of a URL. Parameters that are not known are errors, so that a misspelt one is not passed over. Throws
  * ConfigurationError.
@@ -53,7 +43,7 @@ export function parseRedisUrl(url: string): LocatedRedis {
     ...(username === '' ? {} : { username }),
     ...withPassword(password, socket ? parameters.take('password') : undefined),
     ...database(socket ? parameters.take('virtual_host', 'db') : path.replace(/^\/+/, ''), url),
-    ...(scheme === 'rediss' ? { tls: parseTls(parameters) } : {}),
+    ...(scheme === 'rediss' ? { tls: celeryTls((name) => parameters.take(name), invalid) } : {}),
   };
   const located = locate(kind, { redis, hosts, path, parameters, url });
   const result = { ...located, ...parameters.ofDriver() };
@@ -142,29 +132,6 @@ function database(text: string | undefined, url: string): { db?: number } {
   if (text === undefined || text === '') return {};
   if (!/^\d{1,5}$/.test(text)) throw invalid('url', 'the number of a database after the host', url);
   return { db: Number(text) };
-}
-
-/** Celery's `ssl_*` parameters. A certificate is checked unless the URL says otherwise. */
-function parseTls(parameters: Parameters): ConnectionOptions {
-  const checks = parameters.take('ssl_cert_reqs') ?? 'required';
-  const rejectUnauthorized = Object.hasOwn(CERTIFICATE_CHECKS, checks) ? CERTIFICATE_CHECKS[checks] : undefined;
-  if (rejectUnauthorized === undefined) throw invalid('url.ssl_cert_reqs', 'required or none', checks);
-  const file = (name: string): Buffer | undefined => {
-    const path = parameters.take(name);
-    if (path === undefined) return undefined;
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      throw invalid(`url.${name}`, 'a file that can be read', `${path} (${(error as NodeJS.ErrnoException).code})`);
-    }
-  };
-  const [ca, cert, key] = [file('ssl_ca_certs'), file('ssl_certfile'), file('ssl_keyfile')];
-  return {
-    rejectUnauthorized,
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-  };
 }
 
 /** Takes parameters one by one, and complains of what nobody took. */

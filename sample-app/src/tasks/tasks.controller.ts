@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, NotFoundException, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { isTerminal, TaskClient } from '@taskqueue/nestjs';
+import type { ResultRecord } from '@taskqueue/core';
+import { isTaskQueueError, isTerminal, TaskClient } from '@taskqueue/nestjs';
 import { TaskIdPipe } from '../http/id.pipe.js';
 import { TaskListQuery } from './task-list-query.js';
 import { TaskLister } from './task-lister.js';
@@ -35,7 +36,7 @@ export class TasksController {
   @Get(':id')
   @ApiOkResponse({ type: TaskView })
   async show(@Param('id', TaskIdPipe) id: string): Promise<TaskView> {
-    const record = await this.tasks.handle(id).record();
+    const record = await this.recordOf(id);
     if (record === undefined) throw new NotFoundException(`No task has the id ${id}.`);
     return this.lister.view(record);
   }
@@ -49,5 +50,15 @@ export class TasksController {
     if (isTerminal(before.state)) return before;
     await this.tasks.handle(id).revoke({ terminate: true });
     return this.show(id);
+  }
+
+  /** Results by rpc are known only to the process that sent the task, and not for ever. */
+  private async recordOf(id: string): Promise<ResultRecord | undefined> {
+    try {
+      return await this.tasks.handle(id).record();
+    } catch (error) {
+      if (isTaskQueueError(error, 'RESULT_UNAVAILABLE')) return undefined;
+      throw error;
+    }
   }
 }

@@ -12,6 +12,7 @@ import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { isTaskQueueError, UsageError } from '../errors/errors.js';
 import type { OutgoingMessage } from '../ports/broker.js';
+import { keptResults } from '../ports/result-backend.js';
 import type { ScheduleStep, ScheduleStore, StoredEntry } from '../ports/schedule-store.js';
 import type { Stores } from '../ports/stores.js';
 import { planEntry } from '../schedule/due.js';
@@ -82,6 +83,8 @@ export class Beat {
   private sent = 0;
   /** Entry → what it failed with. */
   private readonly failing = new Map<string, string>();
+  /** Entries that were told not to overlap, where nobody can tell. */
+  private readonly unknown = new Set<string>();
 
   constructor(private readonly options: BeatOptions) {
     const { stores, settings, clock } = options;
@@ -259,7 +262,7 @@ export class Beat {
 
   /** What a beat has sent that died before it could say so may have run already; then the broker knows nothing of it. */
   private async withoutRecord(messages: readonly OutgoingMessage[]): Promise<readonly OutgoingMessage[]> {
-    const { results } = this.options.stores;
+    const results = keptResults(this.options.stores.results);
     if (results === undefined || messages.length === 0) return messages;
     const records = await results.get(messages.map((message) => message.id));
     return messages.filter((_message, at) => records[at] === undefined);
@@ -296,8 +299,12 @@ export class Beat {
   }
 
   private async stillRunning(entry: StoredEntry): Promise<boolean> {
-    const { results } = this.options.stores;
-    if (entry.lastTaskId === undefined || results === undefined) return false;
+    if (entry.lastTaskId === undefined) return false;
+    const results = keptResults(this.options.stores.results);
+    if (results === undefined) {
+      this.tellUnknown(entry);
+      return false;
+    }
     const [record] = await results.get([entry.lastTaskId]);
     return record !== undefined && !isTerminal(record.state);
   }
@@ -314,6 +321,15 @@ export class Beat {
       this.tellUnsendable(entry, error);
       return [];
     }
+  }
+
+  private tellUnknown({ name }: StoredEntry): void {
+    if (this.unknown.has(name)) return;
+    this.unknown.add(name);
+    this.options.logger.warn(
+      `Schedule "${name}" has overlap: 'skip', and is sent all the same: without results that are kept nobody can tell whether its last run has ended.`,
+      'Beat',
+    );
   }
 
   private tellUnsendable(entry: StoredEntry, error: Error): void {

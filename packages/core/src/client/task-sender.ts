@@ -7,6 +7,7 @@ import { isTaskQueueError, UsageError } from '../errors/errors.js';
 import { isWireInstant } from '../message/iso-instant.js';
 import { serializersFrom } from '../message/wire-format.js';
 import type { OutgoingMessage } from '../ports/broker.js';
+import { keptResults } from '../ports/result-backend.js';
 import { bindArguments } from '../task/bind-arguments.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
@@ -185,7 +186,7 @@ export class TaskSender {
 
   /** An id that is used again is another task: the record of the one that has ended would stand in the way of its own. */
   private async forgetEnded(ids: readonly string[]): Promise<void> {
-    const { results } = this.options.stores;
+    const results = keptResults(this.options.stores.results);
     if (results === undefined || ids.length === 0) return;
     try {
       const records = await results.get(ids);

@@ -22,3 +22,23 @@ export function unknownCursor(cursor: string): UsageError {
     fields: { field: 'cursor', value: cursor },
   });
 }
+
+/** Where an item stands in a list that is ordered by a whole number, such as a time, and an id. */
+export type ListPlace = readonly [number, string];
+
+export function comparePlaces(a: ListPlace, b: ListPlace): number {
+  return a[0] - b[0] || (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0);
+}
+
+/** The cursor of a page that ends there. */
+export function placeCursor([number, id]: ListPlace): string {
+  return `${number} ${id}`;
+}
+
+/** Throws UsageError for a cursor that `placeCursor` never gave. */
+export function parsePlace(cursor: string | undefined): ListPlace | undefined {
+  if (cursor === undefined) return undefined;
+  const match = /^(\d{1,16}) (.+)$/s.exec(cursor);
+  if (match === null) throw unknownCursor(cursor);
+  return [Number(match[1]), match[2] as string];
+}

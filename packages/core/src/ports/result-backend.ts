@@ -27,6 +27,11 @@ export interface ResultBackend {
   cleanUp?(): Promise<number>;
 }
 
+/** Results that any process can look up; undefined where they are sent to whoever called, and kept by nobody. */
+export function keptResults(results: ResultBackend | undefined): ResultBackend | undefined {
+  return results?.expect === undefined ? results : undefined;
+}
+
 export interface ResultRecord {
   readonly taskId: string;
   readonly state: TaskState;

@@ -2,6 +2,7 @@ import type { Logger } from '../ambient/logger.js';
 import type { TaskMessage } from '../message/task-message.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ResultBackend } from '../ports/result-backend.js';
+import { keptResults } from '../ports/result-backend.js';
 import { isTerminal } from '../task/task-state.js';
 
 export interface EndedBeforeOptions {
@@ -21,7 +22,7 @@ export class EndedBefore {
 
   /** Can it be so? Most deliveries are the first ones, and cost nothing here. */
   mayHave(delivery: Delivery, message: TaskMessage): boolean {
-    if (!delivery.redelivered || this.options.atomic || this.options.results === undefined) return false;
+    if (!delivery.redelivered || this.options.atomic || keptResults(this.options.results) === undefined) return false;
     return !message.ignoreResult && !hasFollowers(message);
   }
 
