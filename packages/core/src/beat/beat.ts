@@ -5,6 +5,7 @@ import { occurrenceTaskId } from '../ambient/ids.js';
 import type { Logger } from '../ambient/logger.js';
 import type { Repeat } from '../async/repeat.js';
 import { repeat } from '../async/repeat.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import type { MessageBuilder } from '../client/message-builder.js';
 import { messageBuilder } from '../client/message-builder.js';
 import { mayPass } from '../client/publish-outcome.js';
@@ -29,8 +30,19 @@ export interface BeatOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Is told what becomes of it. Must not throw. */
+  readonly onEvent?: (event: BeatEvent) => void;
+  /** Are told of what is sent. */
+  readonly published?: PublishEvents;
   /** Called for each entry when its next instant is known; the Nest package shows these as timers. */
   readonly onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void;
+}
+
+/** What a beat tells in its own process. */
+export interface BeatEvent {
+  /** Nothing is done yet; it watches the schedules; it has stopped. */
+  readonly type: 'beat-starting' | 'beat-online' | 'beat-offline';
+  readonly beat: string;
 }
 
 export interface BeatStatus {
@@ -93,13 +105,20 @@ export class Beat {
       });
     }
     this.store = stores.schedules;
-    this.builder = messageBuilder({ settings, clock, origin: this.name, broker: options.stores.broker });
+    this.builder = messageBuilder({
+      settings,
+      clock,
+      origin: this.name,
+      broker: options.stores.broker,
+      events: options.published,
+    });
   }
 
   /** Syncs the declared entries and begins. Rejects when the store cannot be reached. */
   async start(): Promise<void> {
     if (this.state !== 'new') return;
     this.state = 'running';
+    this.tell('beat-starting');
     await this.store.syncDeclared(this.options.declared);
     const pollMs = toMilliseconds(this.options.settings.beat.poll, 'beat.poll');
     this.loop = repeat({
@@ -108,6 +127,7 @@ export class Beat {
       onError: (error) =>
         this.options.logger.error(`Beat cannot go on, and tries again: ${String(error)}`, stackOf(error), 'Beat'),
     });
+    this.tell('beat-online');
   }
 
   /** Looks at the schedules now. */
@@ -116,8 +136,14 @@ export class Beat {
   }
 
   async stop(): Promise<void> {
+    const { state } = this;
     this.state = 'stopped';
     await this.loop?.stop();
+    if (state === 'running') this.tell('beat-offline');
+  }
+
+  private tell(type: BeatEvent['type']): void {
+    this.options.onEvent?.({ type, beat: this.name });
   }
 
   status(): BeatStatus {
@@ -212,9 +238,12 @@ export class Beat {
       this.options.logger.warn(`Schedule "${entry.name}": ${skipped} occurrence(s) skipped, ${why}.`, 'Beat');
     }
     const step = { nextDueAt: plan.nextDueAt, now, disable: plan.disable, messages };
-    const sent = this.options.stores.atomicFire
+    const { published, stores } = this.options;
+    published?.publishing(messages);
+    const sent = stores.atomicFire
       ? await this.fireInOneStep(entry, index, step)
       : await this.fireInSteps(entry, index, step);
+    published?.published(sent);
     if (sent.length > 0) {
       this.sent += sent.length;
       const ids = sent.map((one) => one.id).join(', ');

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import { newTaskId } from '../ambient/ids.js';
 import type { Signature } from '../canvas/signature.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
@@ -28,6 +29,8 @@ export interface TaskSenderOptions {
   readonly clock: Clock;
   /** Awaited before each publish; resolves once the connection stands. */
   readonly ready?: () => Promise<void>;
+  /** Are told of what is sent. */
+  readonly events?: PublishEvents;
   /** Runs one attempt of a message in this process, through the whole pipeline, and gives its value. */
   readonly runHere?: (message: OutgoingMessage) => Promise<unknown>;
 }
@@ -48,11 +51,11 @@ export class TaskSender {
   private readonly handles: TaskHandleContext;
 
   constructor(protected readonly options: TaskSenderOptions) {
-    const { settings, clock, stores } = options;
+    const { settings, clock, stores, events } = options;
     const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
     this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings) };
     const origin = `gen${process.pid}@${hostname()}`;
-    this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker });
+    this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker, events });
   }
 
   /**
@@ -201,6 +204,17 @@ export class TaskSender {
   }
 
   private async publish(
+    messages: readonly OutgoingMessage[],
+    options: Pick<ApplyOptions, 'manager' | 'retry'>,
+  ): Promise<void> {
+    const { events } = this.options;
+    events?.publishing(messages);
+    await this.publishDurably(messages, options);
+    // With a manager it is the caller's transaction that sends, or does not.
+    if (options.manager === undefined) events?.published(messages);
+  }
+
+  private async publishDurably(
     messages: readonly OutgoingMessage[],
     options: Pick<ApplyOptions, 'manager' | 'retry'>,
   ): Promise<void> {

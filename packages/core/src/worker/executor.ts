@@ -2,8 +2,10 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import { isTaskQueueError, TaskError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
 import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
+import type { OutgoingMessage } from '../ports/broker.js';
 import type { Delivery, Settlement } from '../ports/delivery.js';
 import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
@@ -39,6 +41,8 @@ export interface ExecutorOptions {
   readonly maxLost: number;
   readonly trackStarted: boolean;
   readonly events: WorkerEvents;
+  /** Is told of followers. */
+  readonly published: PublishEvents | undefined;
   /** An early acknowledgement: the run goes on without a lease, which nobody must look for any more. */
   readonly onAcknowledged: (delivery: Delivery) => void;
   /** A delivery ended without having used its slot. */
@@ -152,7 +156,10 @@ export class Executor {
 
   private async refused(refusal: Refusal): Promise<void> {
     const { policy, events } = this.options;
-    events.emit(refusal.event);
+    const { event } = refusal;
+    // Monitors know a task's name from here only.
+    if (events.heardInFull && 'task' in event) events.emit({ type: 'task-received', task: event.task });
+    events.emit(event);
     await this.withoutSlot(policy.settleRefusal(refusal, this.chordMember(refusal)));
   }
 
@@ -173,7 +180,7 @@ export class Executor {
   }
 
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {
-    const { settler, clock, events, endedBefore } = this.options;
+    const { settler, clock, events, endedBefore, published } = this.options;
     if (this.byTask.has(message.id)) await this.endOf(message.id);
     if (endedBefore.mayHave(delivery, message) && (await endedBefore.has(message))) {
       return this.withoutSlot({ kind: 'ack', delivery });
@@ -184,6 +191,7 @@ export class Executor {
       this.options.onAcknowledged(delivery);
     }
     const run = this.begin(delivery, task, message);
+    if (events.heardInFull) events.emit({ type: 'task-received', task: run.facts });
     if (events.heard) events.emit({ type: 'task-started', task: run.facts });
     if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
     const began = clock.monotonic();
@@ -192,9 +200,13 @@ export class Executor {
     this.options.lookahead.observe(runtimeMs);
     this.finish(run);
     const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
+    if (events.heardInFull) events.emit({ type: 'task-ended', task: run.facts, runtimeMs, outcome: outcome.kind });
     if (settlement === undefined) return;
+    const followers = followersOf(settlement);
+    published?.publishing(followers);
     if (early) await settler.complete(settlement);
-    else await settler.settle(settlement);
+    else if ((await settler.settle(settlement)) === 'lost') return;
+    published?.published(followers);
   }
 
   /** Whatever a handler asked for, its message is settled: it would stay leased to this worker otherwise, and its caller wait. */
@@ -297,6 +309,10 @@ export class Executor {
   private async put(record: ResultRecord): Promise<void> {
     await this.options.results?.put([record]);
   }
+}
+
+function followersOf(settlement: Settlement): readonly OutgoingMessage[] {
+  return ('effects' in settlement ? settlement.effects?.publish : undefined) ?? [];
 }
 
 /** What was acknowledged before the run cannot go back to its queue: it ends here. */
