@@ -126,9 +126,29 @@ function deliveryInfo({ queue, redelivered }: Delivery, priority: number | undef
   return { exchange: '', routing_key: queue, priority: priority ?? 0, redelivered };
 }
 
+/** With all the fields that Celery has: Flower's page of a worker fails without one of them. */
 function activeQueue(name: string) {
   const exchange = { name, type: 'direct', durable: true, delivery_mode: 2, auto_delete: false };
-  return { name, exchange, routing_key: name, durable: true, exclusive: false, auto_delete: false };
+  return {
+    name,
+    exchange,
+    routing_key: name,
+    queue_arguments: null,
+    binding_arguments: null,
+    consumer_arguments: null,
+    durable: true,
+    exclusive: false,
+    auto_delete: false,
+    no_ack: false,
+    alias: null,
+    bindings: [],
+    no_declare: null,
+    expires: null,
+    message_ttl: null,
+    max_length: null,
+    max_length_bytes: null,
+    max_priority: null,
+  };
 }
 
 function queryTasks(ids: readonly unknown[], worker: CommandedWorker) {
