@@ -239,7 +239,6 @@ export class Beat {
     }
     const step = { nextDueAt: plan.nextDueAt, now, disable: plan.disable, messages };
     const { published, stores } = this.options;
-    published?.publishing(messages);
     const sent = stores.atomicFire
       ? await this.fireInOneStep(entry, index, step)
       : await this.fireInSteps(entry, index, step);
@@ -255,6 +254,7 @@ export class Beat {
   /** Answers what was sent: nothing when another beat was first. */
   private async fireInOneStep(entry: StoredEntry, index: number, step: Step): Promise<readonly OutgoingMessage[]> {
     const { messages = [] } = step;
+    this.options.published?.publishing(messages);
     try {
       return (await this.move(entry, index, step)) ? messages : [];
     } catch (error) {
@@ -275,6 +275,7 @@ export class Beat {
     const { messages = [] } = step;
     const refused = new Set<OutgoingMessage>();
     const unsent = await this.withoutRecord(messages);
+    this.options.published?.publishing(unsent);
     const outcomes = unsent.length === 0 ? [] : await this.options.stores.broker.publish(unsent);
     outcomes.forEach((outcome, at) => {
       if (!('error' in outcome)) return;

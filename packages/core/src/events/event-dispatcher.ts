@@ -1,5 +1,6 @@
 import type { Clock, ClockTimer } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
+import { isTaskQueueError } from '../errors/errors.js';
 import type { LogicalClock } from '../message/logical-clock.js';
 import type { Publication } from '../ports/channel.js';
 import type { PubSub } from '../ports/pub-sub.js';
@@ -28,6 +29,7 @@ const PUBLICATIONS = 50;
 /** How long the first event waits for others. */
 const GATHER_MS = 20;
 const COMPLAIN_EVERY_MS = 60_000;
+const MUTE_MS = 60_000;
 
 /**
  * Tells events over the broker, and stands in nobody's way: to emit one is to put it into a list, which is said soon after.
@@ -36,7 +38,7 @@ const COMPLAIN_EVERY_MS = 60_000;
  * ```text
  *   emit ──► waiting ──20 ms, or 24 of them──► said (one publication under way) ──► more waiting? at once
  *     │ 10 000 wait already                      │ refused
- *     └──────────► lost, and counted ◄───────────┘
+ *     └──────────► lost, and counted ◄───────────┘  where the user may not tell: nothing for a minute
  * ```
  */
 export class EventDispatcher {
@@ -44,6 +46,8 @@ export class EventDispatcher {
   private saying: Promise<void> | undefined;
   private timer: ClockTimer | undefined;
   private lostCount = 0;
+  /** Until then nothing is tried: the user may not. */
+  private mutedUntil = 0;
   private complainedAt: number | undefined;
   private closed = false;
 
@@ -58,6 +62,10 @@ export class EventDispatcher {
   emit<T extends ClusterEventType>(type: T, payload: ClusterEventPayloads[T]): void {
     if (this.closed) return;
     const { hostname, clock, logicalClock, capacity = CAPACITY } = this.options;
+    if (this.mutedUntil > 0 && this.mutedUntil > clock.monotonic()) {
+      this.lostCount += 1;
+      return;
+    }
     if (this.waiting.length >= capacity) {
       this.lose(1, `${capacity} wait for the broker already`);
       return;
@@ -101,8 +109,14 @@ export class EventDispatcher {
     try {
       await this.options.pubsub.publish(publications);
     } catch (error) {
+      if (isTaskQueueError(error, 'CAPABILITY_UNSUPPORTED')) this.mute();
       this.lose(count, error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** A server logs each refusal, too: it should not have to do so every two seconds. */
+  private mute(): void {
+    this.mutedUntil = this.options.clock.monotonic() + MUTE_MS;
   }
 
   /** It is said once a minute, not for each: a broker that is away loses many. */

@@ -144,6 +144,28 @@ describe('an event dispatcher', () => {
     expect(told.lost).toBe(4);
   });
 
+  it('does not try for a minute where the user may not tell events', async () => {
+    const { broker, clock, told, start, warnings } = dispatcher();
+    const refuse = async (id: string): Promise<void> => {
+      broker.held = true;
+      start(id);
+      const flushed = told.flush();
+      broker.open.pop()?.reject(new BrokerError({ code: 'CAPABILITY_UNSUPPORTED', message: 'You may not.' }));
+      await flushed;
+    };
+    await refuse('a');
+    start('b');
+    await told.flush();
+    expect(broker.calls).toHaveLength(1);
+    expect(told.lost).toBe(2);
+    expect(warnings).toEqual(['Events are lost, 1 so far: You may not.']);
+    await clock.advance('1m');
+    broker.held = false;
+    start('c');
+    await told.flush();
+    expect(broker.ids).toEqual(['a', 'c']);
+  });
+
   it('makes no message that a store could not carry', async () => {
     const { broker, told } = dispatcher();
     const traceback = '\u20ac'.repeat(16_384);

@@ -16,6 +16,7 @@ import { TaskSender } from '../../src/client/task-sender.js';
 import type { TaskContext } from '../../src/task/task-context.js';
 import { Ignore, Reject, Retry, Snooze } from '../../src/task/task-signals.js';
 import { Worker } from '../../src/worker/worker.js';
+import { Signature } from '../../src/canvas/signature.js';
 import { eventually } from '../../src/testing/eventually.js';
 import type { QueueUnderTest } from './worker-under-test.js';
 import { queuesUnderTest } from './worker-under-test.js';
@@ -252,8 +253,27 @@ describe('the events of a worker', () => {
   });
 });
 
+describe('what a worker publishes', () => {
+  it('is told once its task is settled', async () => {
+    const queue = open();
+    const { stores, registry, settings } = queue;
+    const told: string[] = [];
+    const published = new PublishEvents(silentLogger);
+    published.on(({ type, task }) => told.push(`${type} ${task.name} ${String(task.message.args)}`));
+    queue.task('first', (x: number) => x + 1);
+    queue.task('next', (x: number) => x);
+    const common = { stores, registry, settings, logger: silentLogger, clock: systemClock, random: () => 0, published };
+    const worker = new Worker(common);
+    queue.started.push(worker);
+    await worker.start();
+    const handle = await queue.send('first', [1], { link: new Signature('next') });
+    await handle.get({ timeout: '5s' });
+    await eventually(() => expect(told).toEqual(['task-publishing next 2', 'task-sent next 2']));
+  });
+});
+
 describe('the events of a client', () => {
-  it('tell what is sent, also by tasks that follow others, and not what is refused', async () => {
+  it('tell what is sent, and not what is refused', async () => {
     const queue = open();
     const heard = listen(queue);
     const events = new PublishEvents(silentLogger);
