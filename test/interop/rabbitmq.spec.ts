@@ -4,6 +4,7 @@ import { nestScenarios } from './nest-scenarios.js';
 import { python } from './python-peer.js';
 import { callScenarios, outcomeScenarios } from './call-scenarios.js';
 import { controlScenarios } from './control-scenarios.js';
+import { eventScenarios } from './event-scenarios.js';
 import { linkScenarios, revocationScenarios } from './link-scenarios.js';
 import { optionScenarios } from './option-scenarios.js';
 import { workflowScenarios } from './workflow-scenarios.js';
@@ -26,6 +27,7 @@ describe.skipIf(!isPossible)('beside Celery on RabbitMQ', () => {
   linkScenarios(() => scene);
   revocationScenarios(() => scene);
   controlScenarios(() => scene);
+  eventScenarios(() => scene);
   workflowScenarios(() => scene);
   sharingScenarios(() => scene);
   nestScenarios(() => scene);

@@ -1,6 +1,7 @@
 import type { Clock } from '../ambient/clock.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
 import type { OutgoingMessage, PublishOutcome } from '../ports/broker.js';
 import type { Stores } from '../ports/stores.js';
@@ -13,6 +14,8 @@ export interface TaskPublisherOptions {
   readonly clock: Clock;
   /** Awaited before each publish; resolves once the connection stands. */
   readonly ready?: () => Promise<void>;
+  /** Are told of what is sent. */
+  readonly events?: PublishEvents;
 }
 
 /** Between the clocks of two hosts, at most, where they are kept right at all. */

@@ -41,12 +41,12 @@ export class TaskSender {
   private readonly handles: TaskHandleContext;
 
   constructor(protected readonly options: TaskSenderOptions) {
-    const { settings, clock, stores } = options;
+    const { settings, clock, stores, events } = options;
     const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
     this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings) };
     const origin = `gen${process.pid}@${hostname()}`;
     this.publisher = new TaskPublisher(options);
-    this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker });
+    this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker, events });
   }
 
   /**

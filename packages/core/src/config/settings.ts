@@ -34,8 +34,14 @@ export interface TaskQueueSettings {
   readonly maxBodyKeys: number;
   /** How often a publish is tried again when the broker cannot be reached. Default 3. `TASKQUEUE_PUBLISH_RETRIES`. */
   readonly publishRetries: number;
+  readonly client: ClientSettings;
   readonly worker: WorkerSettings;
   readonly beat: BeatSettings;
+}
+
+export interface ClientSettings {
+  /** Tell monitors of each task that is sent (`task-sent`), as Celery's `task_send_sent_event`. Default false. `TASKQUEUE_CLIENT_SENT_EVENTS`. */
+  readonly sentEvents: boolean;
 }
 
 export interface WorkerSettings {
@@ -78,6 +84,16 @@ export interface WorkerSettings {
    * `TASKQUEUE_WORKER_CONTROL`.
    */
   readonly control: 'all' | 'inspect' | 'none';
+  /**
+   * Tell monitors what happens to each task, as Celery's `-E`. Default false; `enable_events` turns it on at run time.
+   * `TASKQUEUE_WORKER_EVENTS`.
+   */
+  readonly events: boolean;
+  /**
+   * How often monitors are told that it is there, and by how long they may miss it; `0`: never. Default 2 s, as Celery's. On
+   * stores that only this library reads it is told with `events` only. `TASKQUEUE_WORKER_HEARTBEAT`.
+   */
+  readonly heartbeat: Duration;
   /** Log a line for each start and end of a task. Default true. `TASKQUEUE_WORKER_LOG_TASKS`. */
   readonly logTasks: boolean;
 }
@@ -90,7 +106,8 @@ export interface BeatSettings {
 }
 
 /** What a user gives: any part of it. */
-export type TaskQueueSettingsInit = Partial<Omit<TaskQueueSettings, 'worker' | 'beat'>> & {
+export type TaskQueueSettingsInit = Partial<Omit<TaskQueueSettings, 'client' | 'worker' | 'beat'>> & {
+  readonly client?: Partial<ClientSettings>;
   readonly worker?: Partial<WorkerSettings>;
   readonly beat?: Partial<BeatSettings>;
 };
@@ -105,6 +122,7 @@ export const DEFAULT_SETTINGS: TaskQueueSettings = {
   maxBodyDepth: 100,
   maxBodyKeys: 10_000,
   publishRetries: 3,
+  client: { sentEvents: false },
   worker: {
     name: undefined,
     queues: undefined,
@@ -118,6 +136,8 @@ export const DEFAULT_SETTINGS: TaskQueueSettings = {
     trackStarted: false,
     control: 'all',
     maxLost: 3,
+    events: false,
+    heartbeat: '2s',
     logTasks: true,
   },
   beat: { poll: '1s' },

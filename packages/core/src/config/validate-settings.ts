@@ -47,6 +47,7 @@ const SETTINGS = z.strictObject({
   maxBodyDepth: count(4, 1_000),
   maxBodyKeys: count(16, 100_000_000),
   publishRetries: count(0, 1_000),
+  client: z.strictObject({ sentEvents: flag }),
   worker: z.strictObject({
     name: z.string().min(1).max(255).optional(),
     queues: z.array(queue).min(1, { error: 'at least one queue' }).optional(),
@@ -60,6 +61,8 @@ const SETTINGS = z.strictObject({
     trackStarted: flag,
     maxLost: count(1, 1_000),
     control: oneOf(['all', 'inspect', 'none']),
+    events: flag,
+    heartbeat: duration(0),
     logTasks: flag,
   }),
   beat: z.strictObject({ poll: duration(50) }),
@@ -70,14 +73,21 @@ export function validateSettings(over: TaskQueueSettingsInit, under: TaskQueueSe
   const merged = overlay(overlay(DEFAULT_SETTINGS, under), over);
   const parsed = SETTINGS.safeParse(merged);
   if (!parsed.success) throw new ConfigurationError(parsed.error.issues.flatMap((issue) => problems(issue, merged)));
-  return Object.freeze({ ...merged, worker: Object.freeze(merged.worker), beat: Object.freeze(merged.beat) });
+  const { client, worker, beat } = merged;
+  return Object.freeze({
+    ...merged,
+    client: Object.freeze(client),
+    worker: Object.freeze(worker),
+    beat: Object.freeze(beat),
+  });
 }
 
 function overlay(base: TaskQueueSettings, init: TaskQueueSettingsInit): TaskQueueSettings {
-  const { worker, beat, ...rest } = init;
+  const { client, worker, beat, ...rest } = init;
   return {
     ...base,
     ...defined(rest),
+    client: { ...base.client, ...defined(client ?? {}) },
     worker: { ...base.worker, ...defined(worker ?? {}) },
     beat: { ...base.beat, ...defined(beat ?? {}) },
   };

@@ -1,5 +1,6 @@
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
+import type { LogicalClock } from '../message/logical-clock.js';
 import type { EncodedMessage } from '../message/encoded-message.js';
 import type { ChannelSubscription, PubSub } from '../ports/pub-sub.js';
 import { COMMANDS, isAddressedTo, readCommand, writeReply } from './control-message.js';
@@ -14,6 +15,8 @@ export interface RemoteControlOptions {
   readonly worker: string;
   readonly handlers: ReadonlyMap<string, CommandHandler>;
   readonly clock: Clock;
+  /** Put forward by commands, and told in answers. */
+  readonly logicalClock: LogicalClock;
   readonly logger: Logger;
 }
 
@@ -45,14 +48,15 @@ export class RemoteControl {
   }
 
   private async hear(message: EncodedMessage): Promise<void> {
-    const { worker, clock, logger, pubsub } = this.options;
+    const { worker, clock, logicalClock, logger, pubsub } = this.options;
+    logicalClock.adjust(message.headers['clock']);
     const command = readCommand(message, clock.now());
     if (command === undefined || !isAddressedTo(command, worker)) return;
     const { replyTo, ticket } = command;
     try {
       const value = await this.obey(command);
       if (replyTo === undefined || value === undefined) return;
-      await pubsub.publish([writeReply(replyTo, { worker, value, ticket })]);
+      await pubsub.publish([writeReply(replyTo, { worker, value, ticket }, logicalClock.forward())]);
     } catch (error) {
       logger.warn(`The command "${command.method}" was not answered: ${String(error)}`, 'RemoteControl');
     }

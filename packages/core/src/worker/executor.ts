@@ -2,8 +2,10 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import { isTaskQueueError, TaskError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
 import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
+import type { OutgoingMessage } from '../ports/broker.js';
 import type { Delivery, SettleOutcome, Settlement } from '../ports/delivery.js';
 import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
@@ -39,6 +41,8 @@ export interface ExecutorOptions {
   readonly maxLost: number;
   readonly trackStarted: boolean;
   readonly events: WorkerEvents;
+  /** Is told of followers. */
+  readonly published: PublishEvents | undefined;
   /** An early acknowledgement: the run goes on without a lease, which nobody must look for any more. */
   readonly onAcknowledged: (delivery: Delivery) => void;
   /** A delivery ended without having used its slot. */
@@ -149,7 +153,10 @@ export class Executor {
 
   private refused(refusal: Refusal): void {
     const { policy, events } = this.options;
-    events.emit(refusal.event);
+    const { event } = refusal;
+    // Monitors know a task's name from here only.
+    if (events.heardInFull && 'task' in event) events.emit({ type: 'task-received', task: event.task });
+    events.emit(event);
     this.withoutSlot(policy.settleRefusal(refusal, this.chordMember(refusal)));
   }
 
@@ -168,8 +175,10 @@ export class Executor {
     this.options.onRefused();
   }
 
-  private readonly settled = (_outcome: SettleOutcome, settlement: Settlement): void =>
+  private readonly settled = (outcome: SettleOutcome, settlement: Settlement): void => {
+    if (outcome === 'settled') this.options.published?.published(followersOf(settlement));
     this.options.onSettled(settlement.delivery);
+  };
 
   private unprocessed(delivery: Delivery, error: unknown): void {
     const stack = error instanceof Error ? error.stack : undefined;
@@ -179,12 +188,13 @@ export class Executor {
 
   /** Never rejects. */
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {
-    const { settler, clock, events, endedBefore, lookahead } = this.options;
+    const { settler, clock, events, endedBefore, lookahead, published } = this.options;
     const early = task.definition.ack === 'early';
     try {
       const hasToWait = early || this.byTask.has(message.id) || endedBefore.mayHave(delivery, message);
       if (hasToWait && !(await this.mayBegin(delivery, message, early))) return;
       const run = this.begin(delivery, task, message);
+      if (events.heardInFull) events.emit({ type: 'task-received', task: run.facts });
       if (events.heard) events.emit({ type: 'task-started', task: run.facts });
       if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
       const began = clock.monotonic();
@@ -193,8 +203,12 @@ export class Executor {
       lookahead.observe(runtimeMs);
       this.finish(run);
       const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
+      if (events.heardInFull) events.emit({ type: 'task-ended', task: run.facts, runtimeMs, outcome: outcome.kind });
+      const followers = settlement === undefined ? NOBODY : followersOf(settlement);
+      published?.publishing(followers);
       if (settlement !== undefined && !early) return settler.end(settlement, this.settled);
       if (settlement !== undefined) await settler.complete(settlement);
+      published?.published(followers);
       this.options.onSettled(delivery);
     } catch (error) {
       this.unprocessed(delivery, error);
@@ -330,6 +344,12 @@ export class Executor {
     await this.options.results?.put([record]);
   }
 }
+
+function followersOf(settlement: Settlement): readonly OutgoingMessage[] {
+  return ('effects' in settlement ? settlement.effects?.publish : undefined) ?? NOBODY;
+}
+
+const NOBODY: readonly OutgoingMessage[] = [];
 
 /** What was acknowledged before the run cannot go back to its queue: it ends here. */
 function afterEarlyAck(outcome: Outcome, run: Run): Outcome {

@@ -35,6 +35,7 @@ import { lossesOf, refuse } from './refusal.js';
 import { hardError } from './time-limiter.js';
 import type { RevocationList } from './revocation-list.js';
 import type { WorkerEvents } from './worker-events.js';
+import { taskSucceeded } from './worker-events.js';
 
 export interface OutcomePolicyOptions {
   readonly worker: string;
@@ -154,7 +155,7 @@ export class OutcomePolicy {
   }
 
   private succeed(finished: Finished, outcome: Extract<Outcome, { kind: 'succeeded' }>): Settlement {
-    const { run, runtimeMs } = finished;
+    const { run } = finished;
     let result: ResultRecord['result'];
     let follow: readonly OutgoingMessage[];
     let opened: Expansion['opened'];
@@ -172,7 +173,7 @@ export class OutcomePolicy {
       return this.fail(finished, judge(run.task.definition, error));
     }
     const { events } = this.options;
-    if (events.heard) events.emit({ type: 'task-succeeded', task: run.facts, runtimeMs });
+    if (events.heard) events.emit(taskSucceeded(run.facts, finished.runtimeMs, outcome));
     // Nothing rides along: the plain end of most tasks that ignore their result.
     if (result === undefined && follow.length === 0 && !this.keepsResult(run)) {
       return { kind: 'ack', delivery: run.delivery };

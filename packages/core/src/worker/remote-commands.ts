@@ -2,6 +2,7 @@ import { hostname, platform, release } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import type { CommandHandler } from '../control/remote-control.js';
 import { openEnvelope } from '../message/celery-protocol.js';
+import type { LogicalClock } from '../message/logical-clock.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
 import { pythonRepr } from '../message/python-repr.js';
 import type { TaskQueueSettings } from '../config/settings.js';
@@ -10,6 +11,7 @@ import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
 import type { TaskRegistry } from '../task/task-registry.js';
+import type { Presence } from './presence.js';
 import type { Run } from './run.js';
 
 /** What commands look at and change. */
@@ -29,6 +31,9 @@ export interface CommandedWorker {
   /** Task name → started so far. */
   readonly started: () => ReadonlyMap<string, number>;
   readonly shutdown: () => void;
+  readonly logicalClock: LogicalClock;
+  /** Undefined where the store carries no events. */
+  readonly presence: Presence | undefined;
 }
 
 /** Which commands a worker obeys: all, those that only ask, or none. */
@@ -56,8 +61,9 @@ export function remoteCommands(
     stats: () => stats(worker, Math.floor((worker.clock.monotonic() - startedAt) / 1_000)),
     conf: () => shownSettings(worker.settings),
     report: () => ({ ok: report(worker) }),
-    clock: () => ({ clock: 0 }),
-    hello: () => ({ revoked: {}, clock: 0 }),
+    clock: () => ({ clock: worker.logicalClock.forward() }),
+    hello: () => ({ revoked: {}, clock: worker.logicalClock.forward() }),
+    heartbeat: () => worker.presence?.heartbeat(),
   };
   const changing: Record<string, CommandHandler> = {
     pool_grow: ({ n }) => resized(worker.pool, count(n)),
@@ -65,6 +71,8 @@ export function remoteCommands(
     // Obeyed where revocations are kept; here it is only answered.
     revoke: ({ task_id: ids }) => ({ ok: `tasks ${[ids].flat().join(', ')} flagged as revoked` }),
     terminate: ({ task_id: ids }) => ({ ok: `terminate: tasks ${[ids].flat().join(', ')}` }),
+    enable_events: () => ({ ok: `task events ${worker.presence?.enable() === true ? '' : 'already '}enabled` }),
+    disable_events: () => ({ ok: `task events ${worker.presence?.disable() === true ? '' : 'already '}disabled` }),
     shutdown: () => worker.shutdown(),
   };
   if (scope === 'none') return new Map();
@@ -118,9 +126,29 @@ function deliveryInfo({ queue, redelivered }: Delivery, priority: number | undef
   return { exchange: '', routing_key: queue, priority: priority ?? 0, redelivered };
 }
 
+/** With all the fields that Celery has: Flower's page of a worker fails without one of them. */
 function activeQueue(name: string) {
   const exchange = { name, type: 'direct', durable: true, delivery_mode: 2, auto_delete: false };
-  return { name, exchange, routing_key: name, durable: true, exclusive: false, auto_delete: false };
+  return {
+    name,
+    exchange,
+    routing_key: name,
+    queue_arguments: null,
+    binding_arguments: null,
+    consumer_arguments: null,
+    durable: true,
+    exclusive: false,
+    auto_delete: false,
+    no_ack: false,
+    alias: null,
+    bindings: [],
+    no_declare: null,
+    expires: null,
+    message_ttl: null,
+    max_length: null,
+    max_length_bytes: null,
+    max_priority: null,
+  };
 }
 
 function queryTasks(ids: readonly unknown[], worker: CommandedWorker) {
@@ -130,13 +158,13 @@ function queryTasks(ids: readonly unknown[], worker: CommandedWorker) {
   return Object.fromEntries(all.filter(([, { id }]) => ids.includes(id)).map((entry) => [entry[1].id, entry]));
 }
 
-function stats({ pool, stores, settings, started, reserved }: CommandedWorker, uptime: number) {
+function stats({ pool, stores, settings, started, reserved, logicalClock }: CommandedWorker, uptime: number) {
   const { userCPUTime, systemCPUTime, maxRSS, minorPageFault, majorPageFault, ...rest } = process.resourceUsage();
   const [driver] = stores.drivers;
   return {
     total: Object.fromEntries(started()),
     pid: process.pid,
-    clock: '0',
+    clock: String(logicalClock.now),
     uptime,
     pool: {
       implementation: `taskqueue:${settings.worker.pool}`,

@@ -2,6 +2,7 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import type { MessageBuilder } from '../client/message-builder.js';
 import { messageBuilder } from '../client/message-builder.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { decodeOptionsFrom, serializerFrom, serializersFrom } from '../message/wire-format.js';
@@ -46,6 +47,7 @@ export interface WorkerServicesInit {
   readonly logger: Logger;
   readonly random: () => number;
   readonly events: WorkerEvents;
+  readonly published: PublishEvents | undefined;
   readonly onLost: (deliveries: readonly Delivery[]) => void;
   /** A task that may run here was revoked with terminate. */
   readonly onRevoked: (taskId: string) => void;
@@ -56,7 +58,7 @@ export interface WorkerServicesInit {
 export function composeServices(init: WorkerServicesInit): WorkerServices {
   const { consumer, stores, leaseMs, clock, logger, random } = init;
   const { broker, results } = stores;
-  const builder = messageBuilder({ settings: init.settings, clock, origin: init.name, broker });
+  const builder = messageBuilder({ settings: init.settings, clock, origin: init.name, broker, events: init.published });
   const chords = makeChords(init, builder);
   const atomic = stores.atomicCompletion;
   const settler = new Settler({ consumer, broker, results, chords, atomic, clock, logger, leaseMs });
@@ -159,6 +161,7 @@ function makeExecutor(
     maxLost: settings.worker.maxLost,
     trackStarted: settings.worker.trackStarted,
     events,
+    published: init.published,
     onAcknowledged: (delivery) => parts.leases.forget(delivery),
     onRefused: parts.onRefused,
     onSettled: (delivery) => {

@@ -4,6 +4,8 @@ import type { Logger } from '../ambient/logger.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { RemoteControl } from '../control/remote-control.js';
+import type { PublishEvents } from '../events/publish-events.js';
+import { LogicalClock } from '../message/logical-clock.js';
 import { decodeOptionsFrom } from '../message/wire-format.js';
 import type { ChildProgram } from '../pools/child.js';
 import { makePool } from '../pools/make-pool.js';
@@ -13,6 +15,8 @@ import type { Stores } from '../ports/stores.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
 import type { InterruptReason } from './executor.js';
 import { remoteCommands } from './remote-commands.js';
+import type { Presence } from './presence.js';
+import { presenceOf } from './presence.js';
 import { taskLog } from './task-log.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
@@ -30,6 +34,10 @@ export interface WorkerOptions {
   readonly onShutdown?: () => void;
   /** Called when it has stopped because its pool can run nothing any more. It has said why. */
   readonly onFailed?: () => void;
+  /** Are told of the followers that it sends. */
+  readonly published?: PublishEvents;
+  /** Of its process, where others of it tell events as well. Default: one of its own. */
+  readonly logicalClock?: LogicalClock;
   /** The program that the children of `threads` and `prefork` are started from. Without it there are no such pools. */
   readonly children?: ChildProgram;
 }
@@ -46,6 +54,8 @@ export interface WorkerStatus {
   readonly processed: number;
   /** Milliseconds since the broker last answered, or since the start; undefined before it. */
   readonly lastFetchMsAgo: number | undefined;
+  /** Events that it could not tell the cluster: its broker was away, or too slow. */
+  readonly lostEvents: number;
 }
 
 export type WorkerState = 'new' | 'starting' | 'running' | 'draining' | 'aborting' | 'stopped';
@@ -77,6 +87,9 @@ export class Worker implements WorkerEvents {
   private readonly pool: ExecutionPool;
   private parts: WorkerServices | undefined;
   private control: RemoteControl | undefined;
+  private presence: Presence | undefined;
+  private readonly logs: number;
+  private readonly logicalClock: LogicalClock;
   private stopping: Promise<void> | undefined;
   private hurry = new AbortController();
 
@@ -88,7 +101,9 @@ export class Worker implements WorkerEvents {
     this.leaseMs = toMilliseconds(worker.lease, 'worker.lease');
     const { logger, clock, children } = options;
     this.pool = makePool({ settings, registry, logger, clock, children, onBroken: (error) => this.fail(error) });
+    this.logicalClock = options.logicalClock ?? new LogicalClock();
     if (worker.logTasks) this.on(taskLog(options.logger));
+    this.logs = this.listeners.size;
   }
 
   get state(): WorkerState {
@@ -105,6 +120,7 @@ export class Worker implements WorkerEvents {
   async start(): Promise<void> {
     if (this.currentState !== 'new') return;
     this.currentState = 'starting';
+    this.emit({ type: 'worker-starting', worker: this.name });
     this.sayWhatLimitsDo();
     try {
       await this.pool.start();
@@ -152,6 +168,7 @@ export class Worker implements WorkerEvents {
       stuck: this.pool.stuck,
       processed: this.processed,
       lastFetchMsAgo: lastFetchAt === undefined ? undefined : this.options.clock.monotonic() - lastFetchAt,
+      lostEvents: this.presence?.lostEvents ?? 0,
     };
   }
 
@@ -172,6 +189,7 @@ export class Worker implements WorkerEvents {
       pool: this.pool,
       consumer,
       events: this,
+      published: this.options.published,
       onLost: (deliveries) => this.lost(deliveries),
       onRevoked: (taskId) => this.parts?.executor.interruptTask(taskId, 'revoked'),
       onSettled: () => (this.processed += 1),
@@ -183,6 +201,13 @@ export class Worker implements WorkerEvents {
     if (this.stopping !== undefined) return;
     parts.fetcher.start();
     this.currentState = 'running';
+    this.presence = presenceOf({
+      ...this.options,
+      worker: this,
+      logicalClock: this.logicalClock,
+      counts: () => ({ active: parts.executor.activeCount, processed: this.processed }),
+    });
+    this.presence?.start();
     this.control = this.remoteControl(parts);
     this.control?.start();
     this.emit({ type: 'worker-online', worker: this.name });
@@ -197,6 +222,7 @@ export class Worker implements WorkerEvents {
       return;
     }
     this.currentState = 'draining';
+    this.emit({ type: 'worker-stopping', worker: this.name });
     const deadline = this.options.clock.monotonic() + graceMs;
     await parts.fetcher.stop();
     const handBackMs = Math.min(HAND_BACK_MS, graceMs / 2);
@@ -215,6 +241,7 @@ export class Worker implements WorkerEvents {
     await this.withDeadline(parts.settler.drain(), handBackBy);
     parts.settler.close();
     await this.control?.stop();
+    await this.withDeadline(this.presence?.stop() ?? Promise.resolve(), handBackBy + HAND_BACK_MS);
     await parts.recoverer.stop();
     await parts.revocations.stop();
     await parts.leases.stop();
@@ -229,7 +256,7 @@ export class Worker implements WorkerEvents {
     const { pubsub } = stores;
     const scope = settings.worker.control;
     if (pubsub === undefined || scope === 'none') return undefined;
-    const { name, queues, pool } = this;
+    const { name, queues, pool, logicalClock, presence } = this;
     const handlers = remoteCommands(
       {
         name,
@@ -245,10 +272,12 @@ export class Worker implements WorkerEvents {
         revoked: () => revocations.ids,
         started: () => executor.started,
         shutdown: onShutdown ?? (() => void this.stop()),
+        logicalClock,
+        presence,
       },
       scope,
     );
-    return new RemoteControl({ pubsub, worker: name, handlers, clock, logger });
+    return new RemoteControl({ pubsub, worker: name, handlers, clock, logicalClock, logger });
   }
 
   /** The pool can run nothing any more: what is leased is handed back. */
@@ -322,6 +351,11 @@ export class Worker implements WorkerEvents {
   /** Whether anybody listens. */
   get heard(): boolean {
     return this.listeners.size > 0;
+  }
+
+  /** Whether anybody but the log does. */
+  get heardInFull(): boolean {
+    return this.listeners.size > this.logs;
   }
 
   /** Tells the listeners; for the parts of this worker. */

@@ -13,6 +13,7 @@ export const WORKER_ARGUMENTS = {
   lease: { type: 'string' },
   'shutdown-grace': { type: 'string' },
   'track-started': { type: 'boolean' },
+  'task-events': { type: 'boolean', short: 'E' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -26,6 +27,7 @@ const HELP = `Options of a worker (they win over the environment and the module'
       --lease 30s            how long a task stays with a worker that says nothing
       --shutdown-grace 25s   from SIGTERM to exit
       --track-started        record STARTED for every task
+  -E, --task-events          tell monitors what happens to each task
   -h, --help                 this text`;
 
 export type WorkerCommand =
@@ -47,6 +49,7 @@ export function parseWorkerArguments(argv: readonly string[]): WorkerCommand {
     lease: values.lease,
     shutdownGrace: values['shutdown-grace'],
     trackStarted: values['track-started'],
+    events: values['task-events'],
   };
   return { kind: 'run', overrides: given(overrides) as Partial<WorkerSettings> };
 }
