@@ -93,6 +93,7 @@ export type {
   PublishOptions,
   PublishOutcome,
   QueueDeclaration,
+  ReceiveRequest,
   RecoverReport,
   Subscription,
 } from './ports/broker.js';
