@@ -37,6 +37,7 @@ export { parseDuration, toMilliseconds } from './config/duration.js';
 export type { Duration } from './config/duration.js';
 export { redactUrl } from './config/connection-url.js';
 export { environmentName, settingPaths, settingsFromEnvironment } from './config/environment.js';
+export type { AutoscaleInit, AutoscaleRange } from './config/autoscale.js';
 export { DEFAULT_SETTINGS } from './config/settings.js';
 export type {
   BeatSettings,
@@ -53,6 +54,7 @@ export { defineTask } from './task/task-definition.js';
 export type { SchemaAdapter, TaskDefinition, TaskSurroundings } from './task/task-definition.js';
 export { plainHandler, TaskRegistry } from './task/task-registry.js';
 export type { RegisteredTask, TaskHandler, TaskInvocation } from './task/task-registry.js';
+export type { Rate, RateLimit, RateLimitInit, RateScope } from './task/rate-limit.js';
 export type { TaskOptions, TaskSchema } from './task/task-options.js';
 export { MAX_PRIORITY } from './task/task-options.js';
 export type { TaskContext, TaskLogger } from './task/task-context.js';

@@ -58,7 +58,7 @@ export function openHeaders({ headers, properties }: EncodedMessage): TaskEnvelo
 }
 
 /** Our own; Python passes it by. */
-const LOST_CHILDREN = 'taskqueue_lost_children';
+export const LOST_CHILDREN = 'taskqueue_lost_children';
 
 function lostChildren(headers: WireFields): Pick<TaskEnvelope, 'lostChildren'> | undefined {
   // Not even looked up as a field where it is not, as in nearly all messages.

@@ -9,17 +9,19 @@ import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
 import type { Outcome } from '../task/task-outcome.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
-import { parkEarly } from './early.js';
+import { parkEarly, postponed } from './early.js';
 import type { EndedBefore } from './ended-before.js';
 import type { Lookahead } from './lookahead.js';
 import type { Finished } from './outcome-policy.js';
 import { OutcomePolicy } from './outcome-policy.js';
+import type { RateLimiter } from './rate-limiter.js';
 import type { RevocationList } from './revocation-list.js';
 import { Run } from './run.js';
 import type { Refusal } from './refusal.js';
 import { lossesOf, refuse } from './refusal.js';
 import type { Settler } from './settler.js';
 import { timeLimiter } from './time-limiter.js';
+import type { TimeLimits } from './time-limits.js';
 import type { WorkerEvents } from './worker-events.js';
 
 export interface ExecutorOptions {
@@ -32,6 +34,8 @@ export interface ExecutorOptions {
   readonly revocations: RevocationList;
   readonly endedBefore: EndedBefore;
   readonly lookahead: Lookahead;
+  readonly rates: RateLimiter;
+  readonly limits: TimeLimits;
   readonly decoding: DecodeOptions;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -59,7 +63,7 @@ export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
  * ```text
  *   open headers ─► known? not lost too often? not expired? not revoked? ─► decode ─► (early ack) ─► run under limits
  *        │                         │ no: refuse                                │ no: dead letter        │
- *        │                         │ eta lies ahead: back to the broker until then
+ *        │                         │ eta lies ahead: back to the broker until then; its rate is used up: see rate-limiter.ts
  *        └─► dead letter ◄─────────┴──────────────────────────────────────────┘                        ▼
  *                                                   settle with result and follow-ups ◄── convert the outcome
  * ```
@@ -69,6 +73,7 @@ export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
 export class Executor {
   private readonly runs = new Map<Delivery, Run>();
   private readonly byTask = new Map<string, Run>();
+  private peak = 0;
   private readonly startedOf = new Map<string, number>();
   private readonly interrupted = new Map<Delivery, InterruptReason>();
   /** Of runs in a pool that can kill. */
@@ -89,15 +94,23 @@ export class Executor {
     return this.runs.size;
   }
 
+  /** The most that ran at once since this was asked last. */
+  takePeak(): number {
+    const { peak } = this;
+    this.peak = this.runs.size;
+    return peak;
+  }
+
   /** Takes a delivery whose slot is free. Never rejects: what goes wrong is logged and left to the lease. */
   async execute(delivery: Delivery): Promise<void> {
+    let isParked = false;
     try {
-      await this.process(delivery);
+      isParked = (await this.process(delivery)) === 'parked';
     } catch (error) {
       const stack = error instanceof Error ? error.stack : undefined;
       this.options.logger.error('A delivery could not be processed; its lease will end.', stack, 'Executor');
     } finally {
-      this.options.onSettled(delivery);
+      if (!isParked) this.options.onSettled(delivery);
     }
   }
 
@@ -118,7 +131,7 @@ export class Executor {
   }
 
   /** Throws or rejects. Not async, nor is what it only hands on: each such function costs every task a promise. */
-  private process(delivery: Delivery): Promise<void> {
+  private process(delivery: Delivery): Promise<void | 'parked'> {
     const { decoding, registry, clock } = this.options;
     let envelope: TaskEnvelope;
     try {
@@ -131,6 +144,10 @@ export class Executor {
     if (refusal !== undefined) return this.refused(refusal);
     const parked = parkEarly(delivery, envelope, clock.now());
     if (parked !== undefined) return this.withoutSlot(parked);
+    if (!this.options.rates.isIdle) {
+      const held = this.heldByRate(delivery, envelope);
+      if (held !== undefined) return held;
+    }
     let message: TaskMessage;
     try {
       // The envelope is ours alone, so it may become the message.
@@ -139,6 +156,27 @@ export class Executor {
       return this.refused(refuse.undecodable(delivery, envelope, error));
     }
     return this.run(delivery, task as RegisteredTask, message);
+  }
+
+  /** Undefined for what may start. */
+  private heldByRate(delivery: Delivery, envelope: TaskEnvelope): Promise<void | 'parked'> | undefined {
+    const admission = this.options.rates.admit(envelope.task, delivery, `${envelope.id}:${delivery.run}`);
+    if (admission === 'start') return undefined;
+    if (admission !== 'parked') return this.withoutSlot(postponed(delivery, envelope, admission.delayMs));
+    this.options.onRefused();
+    return Promise.resolve('parked');
+  }
+
+  /** Gives back what was parked and has to wait for longer. Never rejects, as `execute`. */
+  async postpone(delivery: Delivery, delayMs: number): Promise<void> {
+    const { settler, decoding, logger } = this.options;
+    try {
+      await settler.settle(postponed(delivery, openEnvelope(delivery.message, decoding), delayMs));
+    } catch (error) {
+      logger.warn(`A delivery could not be given back; its lease will end: ${String(error)}`, 'Executor');
+    } finally {
+      this.options.onSettled(delivery);
+    }
   }
 
   private admission(delivery: Delivery, envelope: TaskEnvelope, task: RegisteredTask | undefined) {
@@ -223,6 +261,7 @@ export class Executor {
     const isRecorded = policy.mayRecord(task.definition, message);
     const run = new Run({ delivery, task, message, clock, record: this.recordProgress, isRecorded });
     this.runs.set(delivery, run);
+    if (this.runs.size > this.peak) this.peak = this.runs.size;
     this.byTask.set(message.id, run);
     this.startedOf.set(message.task, (this.startedOf.get(message.task) ?? 0) + 1);
     return run;
@@ -230,9 +269,7 @@ export class Executor {
 
   private runInPool(run: Run): Promise<Outcome> {
     const { pool, clock } = this.options;
-    const { definition } = run.task;
-    const hardMs = run.message.timeLimitMs ?? definition.timeLimitMs;
-    const softMs = run.message.softTimeLimitMs ?? definition.softTimeLimitMs;
+    const { hardMs, softMs } = this.options.limits.of(run.message, run.task.definition);
     const execution: Execution = {
       message: hardMs === run.message.timeLimitMs ? run.message : { ...run.message, timeLimitMs: hardMs },
       queue: run.delivery.queue,

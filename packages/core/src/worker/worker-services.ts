@@ -9,18 +9,24 @@ import type { Consumer } from '../ports/broker.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
+import type { RateLimit } from '../task/rate-limit.js';
 import type { TaskRegistry } from '../task/task-registry.js';
+import { parseAutoscale } from '../config/autoscale.js';
+import { Autoscaler } from './autoscaler.js';
 import { Chords } from './chords.js';
+import { ConsumedQueues } from './consumed-queues.js';
 import { EndedBefore } from './ended-before.js';
 import { Executor } from './executor.js';
 import { Fetcher } from './fetcher.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Lookahead } from './lookahead.js';
 import { OutcomePolicy } from './outcome-policy.js';
+import { RateLimiter } from './rate-limiter.js';
 import { Recoverer } from './recoverer.js';
 import type { RevocationCommands } from './revocation-list.js';
 import { RevocationList } from './revocation-list.js';
 import { Settler } from './settler.js';
+import { TimeLimits } from './time-limits.js';
 import type { WorkerEvents } from './worker-events.js';
 
 /** The parts of a running worker, each with one job. */
@@ -32,6 +38,11 @@ export interface WorkerServices {
   readonly executor: Executor;
   readonly fetcher: Fetcher;
   readonly recoverer: Recoverer;
+  readonly queues: ConsumedQueues;
+  readonly rates: RateLimiter;
+  readonly limits: TimeLimits;
+  /** Absent where the pool keeps its size. */
+  readonly autoscaler: Autoscaler | undefined;
 }
 
 export interface WorkerServicesInit {
@@ -40,6 +51,8 @@ export interface WorkerServicesInit {
   readonly registry: TaskRegistry;
   readonly settings: TaskQueueSettings;
   readonly consumer: Consumer;
+  /** What it is subscribed to. */
+  readonly queues: readonly string[];
   readonly pool: ExecutionPool;
   readonly leaseMs: number;
   readonly clock: Clock;
@@ -69,20 +82,34 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     onRevoked: (revocation) => (revocation.terminate ? init.onRevoked(revocation.taskId) : undefined),
   });
   const lookahead = new Lookahead();
-  const executor = makeExecutor(init, {
+  const queues = consumedQueues(init);
+  const limits = new TimeLimits();
+  const rates: RateLimiter = new RateLimiter({
+    clock,
+    logger,
+    locks: stores.locks,
+    limits: registeredRates(init.registry),
+    resume: (delivery) => fetcher.resumeParked(delivery),
+    postpone: (delivery, delayMs) => void executor.postpone(delivery, delayMs),
+  });
+  const executor: Executor = makeExecutor(init, {
     builder,
     settler,
     leases,
     revocations,
     lookahead,
+    rates,
+    limits,
     onRefused: () => fetcher.refill(),
-    onSettled: () => fetcher.settled(),
+    onSettled: (delivery) => fetcher.settled(delivery),
   });
   const fetcher: Fetcher = new Fetcher({
     consumer,
     pool: init.pool,
     leases,
     lookahead,
+    queues,
+    rates,
     clock,
     logger,
     execute: (delivery) => void executor.execute(delivery),
@@ -101,7 +128,33 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     random,
     renew: () => leases.extend(),
   });
-  return { consumer, settler, leases, revocations, executor, fetcher, recoverer };
+  const range = parseAutoscale(init.settings.worker.autoscale);
+  const autoscaler =
+    range === undefined
+      ? undefined
+      : new Autoscaler({
+          pool: init.pool,
+          range,
+          queues,
+          inspector: stores.inspector,
+          takePeak: () => executor.takePeak(),
+          buffered: () => fetcher.buffered,
+          clock,
+          logger,
+        });
+  return { consumer, settler, leases, revocations, executor, fetcher, recoverer, queues, rates, limits, autoscaler };
+}
+
+function consumedQueues({ queues, settings }: WorkerServicesInit): ConsumedQueues {
+  const { queueConcurrency: limits, queueOrder: order, queueWeights: weights } = settings.worker;
+  return new ConsumedQueues({ queues, limits, order, weights });
+}
+
+function registeredRates(registry: TaskRegistry): ReadonlyMap<string, RateLimit> {
+  const limited = registry.all().flatMap(({ definition: { name, rateLimit } }) => {
+    return rateLimit === undefined ? [] : [[name, rateLimit] as const];
+  });
+  return new Map(limited);
 }
 
 function revocationCommands({ stores, name, settings }: WorkerServicesInit): RevocationCommands | undefined {
@@ -121,11 +174,11 @@ function makeChords(init: WorkerServicesInit, builder: MessageBuilder): Chords |
 
 function makeExecutor(
   init: WorkerServicesInit,
-  parts: Pick<WorkerServices, 'settler' | 'leases' | 'revocations'> & {
+  parts: Pick<WorkerServices, 'settler' | 'leases' | 'revocations' | 'rates' | 'limits'> & {
     readonly builder: MessageBuilder;
     readonly lookahead: Lookahead;
     readonly onRefused: () => void;
-    readonly onSettled: () => void;
+    readonly onSettled: (delivery: Delivery) => void;
   },
 ): Executor {
   const { name, registry, settings, stores, pool, clock, logger, random, events } = init;
@@ -153,6 +206,8 @@ function makeExecutor(
     revocations: parts.revocations,
     endedBefore: new EndedBefore({ results: stores.results, atomic: stores.atomicCompletion, logger }),
     lookahead: parts.lookahead,
+    rates: parts.rates,
+    limits: parts.limits,
     decoding: decodeOptionsFrom(settings),
     clock,
     logger,
@@ -163,7 +218,7 @@ function makeExecutor(
     onRefused: parts.onRefused,
     onSettled: (delivery) => {
       parts.leases.forget(delivery);
-      parts.onSettled();
+      parts.onSettled(delivery);
       init.onSettled();
     },
   });

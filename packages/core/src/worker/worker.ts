@@ -69,7 +69,7 @@ const CHILDREN_CLOSE_MS = 6_000;
  */
 export class Worker implements WorkerEvents {
   readonly name: string;
-  readonly queues: readonly string[];
+  private readonly subscribed: readonly string[];
   private currentState: WorkerState = 'new';
   private processed = 0;
   private readonly listeners = new Set<WorkerListener>();
@@ -84,11 +84,16 @@ export class Worker implements WorkerEvents {
     const { settings, registry } = options;
     const { worker } = settings;
     this.name = worker.name ?? `worker@${hostname()}#${process.pid}`;
-    this.queues = worker.queues ?? defaultQueues(settings, registry);
+    this.subscribed = worker.queues ?? defaultQueues(settings, registry);
     this.leaseMs = toMilliseconds(worker.lease, 'worker.lease');
     const { logger, clock, children } = options;
     this.pool = makePool({ settings, registry, logger, clock, children, onBroken: (error) => this.fail(error) });
     if (worker.logTasks) this.on(taskLog(options.logger));
+  }
+
+  /** What it takes from; may change while it runs. */
+  get queues(): readonly string[] {
+    return this.parts?.queues.names ?? this.subscribed;
   }
 
   get state(): WorkerState {
@@ -168,6 +173,7 @@ export class Worker implements WorkerEvents {
     const parts = composeServices({
       ...this.options,
       name: this.name,
+      queues: this.subscribed,
       leaseMs: this.leaseMs,
       pool: this.pool,
       consumer,
@@ -182,6 +188,7 @@ export class Worker implements WorkerEvents {
     parts.leases.start();
     if (this.stopping !== undefined) return;
     parts.fetcher.start();
+    parts.autoscaler?.start();
     this.currentState = 'running';
     this.control = this.remoteControl(parts);
     this.control?.start();
@@ -198,6 +205,7 @@ export class Worker implements WorkerEvents {
     }
     this.currentState = 'draining';
     const deadline = this.options.clock.monotonic() + graceMs;
+    await parts.autoscaler?.stop();
     await parts.fetcher.stop();
     const handBackMs = Math.min(HAND_BACK_MS, graceMs / 2);
     if (parts.executor.activeCount > 0) {
