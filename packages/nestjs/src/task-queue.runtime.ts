@@ -163,7 +163,8 @@ export class TaskQueueRuntime {
 
   /** Commands to workers. */
   createControlBus(): ControlBus {
-    return new ControlBus({ pubsub: this.stores.pubsub, clock: this.clock });
+    const { controlSecret: secret } = this.settings.worker;
+    return new ControlBus({ pubsub: this.stores.pubsub, clock: this.clock, secret });
   }
 
   createBeat(onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void): Beat {

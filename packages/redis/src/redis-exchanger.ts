@@ -1,10 +1,10 @@
 import type { Deferred, Delivery, SettleOutcome, Settlement } from '@taskqueue/core';
-import { BrokerError, deferred, isTaskQueueError } from '@taskqueue/core';
+import { deferred, isTaskQueueError } from '@taskqueue/core';
 import type { ExchangeCaller, ExchangeGroup, ExchangeReply, ExchangeRequest } from './exchange.js';
 import { exchange, exchangeGroup } from './exchange.js';
 import { openEnvelope } from './kombu-envelope.js';
 import type { RedisConnection } from './redis-connection.js';
-import { isNothingDone } from './redis-errors.js';
+import { isNothingDone, notOneStep, unregistered } from './redis-errors.js';
 import type { QueueKeys, RedisKeys } from './redis-keys.js';
 import type { Receipt, RedisLease } from './redis-lease.js';
 import type { PlacedMessage, RedisPublisher } from './redis-publisher.js';
@@ -391,22 +391,4 @@ interface Acks {
   readonly receipts: readonly Receipt[];
   /** The server has answered for them. */
   done: boolean;
-}
-
-function unregistered(): BrokerError {
-  return new BrokerError({
-    code: 'BROKER_UNAVAILABLE',
-    message: 'Redis forgets this consumer as soon as it is registered.',
-    remedy: 'It is tried again; if it goes on, the lease is shorter than a call to the server takes.',
-    retryable: true,
-    fields: { sent: false },
-  });
-}
-
-function notOneStep(): BrokerError {
-  return new BrokerError({
-    code: 'CAPABILITY_UNSUPPORTED',
-    message: 'In a Redis cluster a settlement cannot carry results or follow-up messages.',
-    remedy: 'Write them before the settlement; capabilities.atomicCompletion is false.',
-  });
 }

@@ -4,6 +4,7 @@ import type { FailureRecord } from '../errors/errors.js';
 import { ResultError, TaskError, UsageError } from '../errors/errors.js';
 import { decodeValue } from '../message/encoded-value.js';
 import { errorFromFailure } from '../message/failure.js';
+import type { CommandSigner } from '../control/command-signature.js';
 import { revokeCommand } from '../control/revoke-command.js';
 import type { SerializerRegistry } from '../message/serializer.js';
 import type { Clock } from '../ambient/clock.js';
@@ -20,6 +21,8 @@ export interface TaskHandleContext {
   readonly resultExpiresMs: number;
   readonly serializers: SerializerRegistry;
   readonly clock: Clock;
+  /** Signs what workers are told; absent: it is not signed. */
+  readonly signer?: CommandSigner | undefined;
 }
 
 /**
@@ -122,7 +125,7 @@ export class TaskHandle<R = unknown> {
     const { pubsub, broker } = this.context.stores;
     if (pubsub === undefined || broker.capabilities.privateQueues === true) return;
     const command = revokeCommand({ taskIds: [this.id], terminate, isStored: true });
-    await pubsub.publish([command]).catch(() => undefined);
+    await pubsub.publish([this.context.signer?.sign(command) ?? command]).catch(() => undefined);
   }
 
   /** Waits until every worker knows of the revocation, or the task has ended. */

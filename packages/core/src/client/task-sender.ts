@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import { newTaskId } from '../ambient/ids.js';
 import type { Signature } from '../canvas/signature.js';
+import { CommandSigner } from '../control/command-signature.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
@@ -50,7 +51,9 @@ export class TaskSender {
   constructor(protected readonly options: TaskSenderOptions) {
     const { settings, clock, stores } = options;
     const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
-    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings) };
+    const { controlSecret: secret } = settings.worker;
+    const signer = secret === undefined ? undefined : new CommandSigner(secret, clock);
+    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings), signer };
     const origin = `gen${process.pid}@${hostname()}`;
     this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker });
   }

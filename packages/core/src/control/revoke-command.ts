@@ -1,9 +1,11 @@
 import type { EncodedMessage } from '../message/encoded-message.js';
 import type { Publication } from '../ports/channel.js';
+import { stampRevocationIds } from './stamp-revocation.js';
 import { isAddressedTo, readCommand, writeCommand } from './control-message.js';
 
-/** What Celery's command `revoke` says. */
+/** What Celery's commands `revoke` and `revoke_by_stamped_headers` say. */
 export interface RevokeCommand {
+  /** Also such as stand for a stamp; see stamp-revocation.ts. */
   readonly taskIds: readonly string[];
   readonly terminate: boolean;
   /** It is in the store already, with all that follows from it. */
@@ -30,6 +32,10 @@ export function readRevokeCommand(
   const command = readCommand(message, reader.now);
   if (command === undefined || !isAddressedTo(command, reader.worker)) return undefined;
   const { method, arguments: given } = command;
+  if (method === 'revoke_by_stamped_headers') {
+    const taskIds = stampRevocationIds(given['headers']);
+    return taskIds && { taskIds, terminate: given['terminate'] === true, isStored: message.headers[STORED] === true };
+  }
   if (method !== 'revoke' && method !== 'terminate') return undefined;
   const taskIds = [given['task_id']].flat().filter((id): id is string => typeof id === 'string');
   if (taskIds.length === 0) return undefined;

@@ -1,5 +1,6 @@
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
+import { isStampRevocation, revokedBy } from '../control/stamp-revocation.js';
 import { isTaskQueueError, TaskError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
@@ -125,7 +126,12 @@ export class Executor {
     this.options.clock.timer(INTERRUPTED_GRACE_MS, () => this.killers.get(delivery)?.(), { unref: true });
   }
 
+  /** `taskId` may stand for a stamp: then all runs that bear it. */
   interruptTask(taskId: string, reason: InterruptReason): void {
+    if (isStampRevocation(taskId)) {
+      for (const run of this.active) if (revokedBy(run.message).includes(taskId)) this.interrupt(run.delivery, reason);
+      return;
+    }
     const run = this.byTask.get(taskId);
     if (run !== undefined) this.interrupt(run.delivery, reason);
   }
@@ -184,7 +190,8 @@ export class Executor {
     if (lossesOf(delivery, envelope) >= this.options.maxLost) return refuse.poison(delivery, envelope);
     if (task === undefined) return refuse.unknownTask(delivery, envelope);
     if (envelope.expires !== undefined && envelope.expires <= now) return refuse.expired(delivery, envelope);
-    if (this.options.revocations.has(envelope.id)) return refuse.revoked(delivery, envelope);
+    const { revocations } = this.options;
+    if (revocations.has(envelope.id) || revocations.hasStampOf(envelope)) return refuse.revoked(delivery, envelope);
     return undefined;
   }
 

@@ -4,6 +4,7 @@ import type { MessageBuilder } from '../client/message-builder.js';
 import { messageBuilder } from '../client/message-builder.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
+import { CommandVerifier } from '../control/command-signature.js';
 import { decodeOptionsFrom, serializerFrom, serializersFrom } from '../message/wire-format.js';
 import type { Consumer } from '../ports/broker.js';
 import type { Delivery } from '../ports/delivery.js';
@@ -128,21 +129,18 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     random,
     renew: () => leases.extend(),
   });
-  const range = parseAutoscale(init.settings.worker.autoscale);
-  const autoscaler =
-    range === undefined
-      ? undefined
-      : new Autoscaler({
-          pool: init.pool,
-          range,
-          queues,
-          inspector: stores.inspector,
-          takePeak: () => executor.takePeak(),
-          buffered: () => fetcher.buffered,
-          clock,
-          logger,
-        });
+  const autoscaler = makeAutoscaler(init, { queues, executor, fetcher });
   return { consumer, settler, leases, revocations, executor, fetcher, recoverer, queues, rates, limits, autoscaler };
+}
+
+function makeAutoscaler(
+  { settings, pool, stores: { inspector }, clock, logger }: WorkerServicesInit,
+  { queues, executor, fetcher }: Pick<WorkerServices, 'queues' | 'executor' | 'fetcher'>,
+): Autoscaler | undefined {
+  const range = parseAutoscale(settings.worker.autoscale);
+  if (range === undefined) return undefined;
+  const takePeak = (): number => executor.takePeak();
+  return new Autoscaler({ pool, range, queues, inspector, takePeak, buffered: () => fetcher.buffered, clock, logger });
 }
 
 function consumedQueues({ queues, settings }: WorkerServicesInit): ConsumedQueues {
@@ -157,11 +155,13 @@ function registeredRates(registry: TaskRegistry): ReadonlyMap<string, RateLimit>
   return new Map(limited);
 }
 
-function revocationCommands({ stores, name, settings }: WorkerServicesInit): RevocationCommands | undefined {
+function revocationCommands({ stores, name, settings, clock }: WorkerServicesInit): RevocationCommands | undefined {
   const { pubsub, revokedWaiting: waiting } = stores;
   if (pubsub === undefined || settings.worker.control !== 'all') return undefined;
   const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
-  return { pubsub, worker: name, waiting, resultExpiresMs };
+  const { controlSecret: secret } = settings.worker;
+  const verifier = secret === undefined ? undefined : new CommandVerifier(secret, clock);
+  return { pubsub, worker: name, waiting, resultExpiresMs, verifier };
 }
 
 function makeChords(init: WorkerServicesInit, builder: MessageBuilder): Chords | undefined {

@@ -3,7 +3,9 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
+import { CommandVerifier } from '../control/command-signature.js';
 import { RemoteControl } from '../control/remote-control.js';
+import type { EncodedMessage } from '../message/encoded-message.js';
 import { decodeOptionsFrom } from '../message/wire-format.js';
 import type { ChildProgram } from '../pools/child.js';
 import { makePool } from '../pools/make-pool.js';
@@ -12,7 +14,7 @@ import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
 import type { InterruptReason } from './executor.js';
-import { remoteCommands } from './remote-commands.js';
+import { needsSignature, remoteCommands } from './remote-commands.js';
 import { taskLog } from './task-log.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
@@ -232,16 +234,19 @@ export class Worker implements WorkerEvents {
     this.emit({ type: 'worker-offline', worker: this.name });
   }
 
-  private remoteControl({ executor, fetcher, revocations }: WorkerServices): RemoteControl | undefined {
+  private remoteControl(parts: WorkerServices): RemoteControl | undefined {
+    const { executor, fetcher, revocations } = parts;
     const { stores, registry, settings, clock, logger, onShutdown } = this.options;
     const { pubsub } = stores;
     const scope = settings.worker.control;
     if (pubsub === undefined || scope === 'none') return undefined;
-    const { name, queues, pool } = this;
+    const { name, pool } = this;
+    const { controlSecret } = settings.worker;
+    const verifier = controlSecret === undefined ? undefined : new CommandVerifier(controlSecret, clock);
     const handlers = remoteCommands(
       {
         name,
-        queues,
+        parts,
         pool,
         stores,
         registry,
@@ -256,7 +261,9 @@ export class Worker implements WorkerEvents {
       },
       scope,
     );
-    return new RemoteControl({ pubsub, worker: name, handlers, clock, logger });
+    const refusal = (method: string, message: EncodedMessage): string | undefined =>
+      needsSignature(method) ? verifier?.refusal(message) : undefined;
+    return new RemoteControl({ pubsub, worker: name, handlers, refusal, clock, logger });
   }
 
   /** The pool can run nothing any more: what is leased is handed back. */
