@@ -34,6 +34,7 @@ export class Autoscaler {
   private loop: Repeat | undefined;
   private current: AutoscaleRange;
   private memory: ScaleMemory;
+  private stopped = false;
 
   constructor(private readonly options: AutoscalerOptions) {
     this.current = options.range;
@@ -64,8 +65,10 @@ export class Autoscaler {
     });
   }
 
-  async stop(): Promise<void> {
-    await this.loop?.stop();
+  /** Nothing changes from now on. Not awaited: a look under way may wait for a store that is away. */
+  stop(): void {
+    this.stopped = true;
+    void this.loop?.stop();
   }
 
   private async step(): Promise<void> {
@@ -75,7 +78,7 @@ export class Autoscaler {
     const { size } = pool;
     const decision = decideSize({ at: clock.monotonic(), size, busy, waiting }, this.memory, this.current);
     this.memory = decision.memory;
-    if (decision.size === size) return;
+    if (decision.size === size || this.stopped) return;
     const why = decision.size > size ? `${waiting} task(s) wait` : 'it is quiet';
     logger.log(`The pool goes from ${size} to ${decision.size} slot(s): ${why}.`, 'Autoscaler');
     pool.resize(decision.size);

@@ -207,7 +207,7 @@ export class Worker implements WorkerEvents {
     }
     this.currentState = 'draining';
     const deadline = this.options.clock.monotonic() + graceMs;
-    await parts.autoscaler?.stop();
+    parts.autoscaler?.stop();
     await parts.fetcher.stop();
     const handBackMs = Math.min(HAND_BACK_MS, graceMs / 2);
     if (parts.executor.activeCount > 0) {
@@ -278,11 +278,22 @@ export class Worker implements WorkerEvents {
 
   /** Better said before than found out when a task hangs. */
   private sayWhatLimitsDo(): void {
+    this.sayWhatRatesDo();
     if (this.pool.preemptible) return;
     const limited = this.options.registry.all().filter(({ definition }) => definition.timeLimitMs !== undefined);
     if (limited.length === 0) return;
     this.options.logger.warn(
       `The ${this.options.settings.worker.pool} pool cannot kill a handler: at its timeLimit a task is recorded as timed out, and its handler goes on unheard (${names(limited)}). The pools threads and prefork can.`,
+      'Worker',
+    );
+  }
+
+  private sayWhatRatesDo(): void {
+    if (this.options.stores.locks !== undefined) return;
+    const shared = this.options.registry.all().filter(({ definition }) => definition.rateLimit?.scope === 'cluster');
+    if (shared.length === 0) return;
+    this.options.logger.warn(
+      `No driver has locks: each worker keeps the rate of the cluster for itself (${names(shared)}). Keep results in a store that has, e.g. Redis or PostgreSQL.`,
       'Worker',
     );
   }
