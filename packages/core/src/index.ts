@@ -174,5 +174,6 @@ export { LocalRunner } from './pools/local-runner.js';
 export type { LocalRunnerOptions } from './pools/local-runner.js';
 export { Beat } from './beat/beat.js';
 export type { BeatOptions, BeatStatus } from './beat/beat.js';
+export type { Stamps, StampValue } from './control/stamp-revocation.js';
 export { ControlBus } from './control/control-bus.js';
 export type { CallOptions, CommandTarget, ControlBusOptions } from './control/control-bus.js';

@@ -33,7 +33,7 @@ const REVOCATION_SPREADS_MS = 1_500;
 const REVOCATION_LOOK_MS = 50;
 
 /** Revocations are remembered this long. */
-const REVOCATION_LIVES_MS = 7 * 86_400_000;
+export const REVOCATION_LIVES_MS = 7 * 86_400_000;
 
 /** One task that was sent: its state, its result, and the way to revoke it. `R` is the type of the result. */
 export class TaskHandle<R = unknown> {
@@ -97,11 +97,7 @@ export class TaskHandle<R = unknown> {
   async revoke(options: { readonly terminate?: boolean } = {}): Promise<void> {
     const { stores, clock, resultExpiresMs } = this.context;
     if (stores.revocations === undefined) {
-      throw new UsageError({
-        code: 'CAPABILITY_UNSUPPORTED',
-        message: 'Neither the broker nor the result backend can remember revocations.',
-        remedy: 'Choose a driver that can, e.g. the SQL one, for results.',
-      });
+      throw noRevocations();
     }
     const request: RevocationRequest = {
       taskId: this.id,
@@ -204,4 +200,12 @@ function failedCode(failure: FailureRecord | undefined) {
     default:
       return 'TASK_FAILED';
   }
+}
+
+export function noRevocations(): UsageError {
+  return new UsageError({
+    code: 'CAPABILITY_UNSUPPORTED',
+    message: 'Neither the broker nor the result backend can remember revocations.',
+    remedy: 'Choose a driver that can, e.g. the SQL one, for results.',
+  });
 }

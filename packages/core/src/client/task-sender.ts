@@ -2,6 +2,8 @@ import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import { newTaskId } from '../ambient/ids.js';
 import type { Signature } from '../canvas/signature.js';
+import { revokeStamped } from './revoke-stamped.js';
+import type { Stamps } from '../control/stamp-revocation.js';
 import { CommandSigner } from '../control/command-signature.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
@@ -95,6 +97,14 @@ export class TaskSender {
     if (options.manager === undefined) await this.forgetEnded(named);
     await this.publish(messages, options);
     return messages.map((message) => this.handle(message.id));
+  }
+
+  /**
+   * Revokes all tasks with one of these stamps, also those that are sent within a week: none starts any more. With `terminate`
+   * those that run are stopped. Rejects with CAPABILITY_UNSUPPORTED where no driver keeps revocations.
+   */
+  revokeStamped(stamps: Stamps, { terminate = false }: { readonly terminate?: boolean } = {}): Promise<void> {
+    return revokeStamped(this.handles, stamps, terminate);
   }
 
   /** Sends a signature. */
@@ -344,6 +354,7 @@ function callFrom(
     callbacks: linked(options.link).map((one) => one.toWire()),
     errbacks: linked(options.linkError).map((one) => one.toWire()),
     headers: options.headers ?? {},
+    stamps: options.stamps,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { EncodedMessage } from '../message/encoded-message.js';
 import type { Publication } from '../ports/channel.js';
+import type { Stamps } from './stamp-revocation.js';
 import { stampRevocationIds } from './stamp-revocation.js';
 import { isAddressedTo, readCommand, writeCommand } from './control-message.js';
 
@@ -19,6 +20,12 @@ export function revokeCommand({ taskIds, terminate, isStored }: RevokeCommand): 
     { method: 'revoke', arguments: { task_id, terminate, signal: 'SIGTERM' } },
     { headers: isStored ? { [STORED]: true } : {} },
   );
+}
+
+/** The same by stamps; it is in the store already. */
+export function revokeStampedCommand(given: { readonly stamps: Stamps; readonly terminate: boolean }): Publication {
+  const parameters = { headers: given.stamps, terminate: given.terminate, signal: 'SIGTERM' };
+  return writeCommand({ method: 'revoke_by_stamped_headers', arguments: parameters }, { headers: { [STORED]: true } });
 }
 
 /** Ours; Python passes it over. */

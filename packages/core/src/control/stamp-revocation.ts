@@ -10,6 +10,11 @@ const PREFIX = 'stamp:';
 /** What an id may have in every store. */
 const LONGEST_ID = 200;
 
+/** Marks of tasks by name; of several values of one name each counts. */
+export type Stamps = Readonly<Record<string, StampValue | readonly StampValue[]>>;
+
+export type StampValue = string | number | boolean;
+
 /** What Celery's `revoke_by_stamped_headers` names: `{ stamp: value or [values] }`, or `['stamp=value', …]`. Undefined for anything else. */
 export function stampRevocationIds(headers: unknown): readonly string[] | undefined {
   const pairs = Array.isArray(headers) ? headers.map(pairOf) : isRecord(headers) ? Object.entries(headers) : [];
@@ -37,7 +42,7 @@ export function revokedBy({
   });
 }
 
-function stampId(name: string, value: string | number | boolean): string {
+function stampId(name: string, value: StampValue): string {
   // On the command line all values are text.
   const id = PREFIX + JSON.stringify([name, String(value)]);
   return id.length <= LONGEST_ID && /^[ -~]+$/.test(id)
@@ -50,6 +55,6 @@ function pairOf(text: unknown): readonly [string, string] | undefined {
   return name === undefined || value === undefined ? undefined : [name, value];
 }
 
-function isStampValue(value: unknown): value is string | number | boolean {
+function isStampValue(value: unknown): value is StampValue {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }

@@ -7,7 +7,10 @@ export interface TimeLimit {
   readonly hardMs: number | undefined;
 }
 
-/** Time limits of runs: the message's, then what this worker was told for the task, then the task's own. */
+/**
+ * Time limits of runs: the call's own, then what this worker was told for the task, then the task's. A message of ours has the
+ * task's limits in it as well, as Celery's have; those are no wish of the caller.
+ */
 export class TimeLimits {
   private readonly told = new Map<string, TimeLimit>();
 
@@ -17,8 +20,11 @@ export class TimeLimits {
   }
 
   of({ task, timeLimitMs, softTimeLimitMs }: TaskMessage, definition: TaskDefinition): TimeLimit {
+    const own = { softMs: definition.softTimeLimitMs, hardMs: definition.timeLimitMs };
     const told = this.told.size === 0 ? undefined : this.told.get(task);
-    const own = told ?? { softMs: definition.softTimeLimitMs, hardMs: definition.timeLimitMs };
-    return { softMs: softTimeLimitMs ?? own.softMs, hardMs: timeLimitMs ?? own.hardMs };
+    if (told === undefined) return { softMs: softTimeLimitMs ?? own.softMs, hardMs: timeLimitMs ?? own.hardMs };
+    const isGiven = softTimeLimitMs !== undefined || timeLimitMs !== undefined;
+    const isTheTasks = softTimeLimitMs === own.softMs && timeLimitMs === own.hardMs;
+    return isGiven && !isTheTasks ? { softMs: softTimeLimitMs, hardMs: timeLimitMs } : told;
   }
 }

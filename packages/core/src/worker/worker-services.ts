@@ -75,13 +75,7 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
   const atomic = stores.atomicCompletion;
   const settler = new Settler({ consumer, broker, results, chords, atomic, clock, logger, leaseMs });
   const leases = new LeaseKeeper({ consumer, leaseMs, clock, logger, onLost: init.onLost });
-  const revocations = new RevocationList({
-    store: stores.revocations,
-    commands: revocationCommands(init),
-    clock,
-    logger,
-    onRevoked: (revocation) => (revocation.terminate ? init.onRevoked(revocation.taskId) : undefined),
-  });
+  const revocations = makeRevocations(init);
   const lookahead = new Lookahead();
   const queues = consumedQueues(init);
   const limits = new TimeLimits();
@@ -153,6 +147,16 @@ function registeredRates(registry: TaskRegistry): ReadonlyMap<string, RateLimit>
     return rateLimit === undefined ? [] : [[name, rateLimit] as const];
   });
   return new Map(limited);
+}
+
+function makeRevocations(init: WorkerServicesInit): RevocationList {
+  return new RevocationList({
+    store: init.stores.revocations,
+    commands: revocationCommands(init),
+    clock: init.clock,
+    logger: init.logger,
+    onRevoked: (revocation) => (revocation.terminate ? init.onRevoked(revocation.taskId) : undefined),
+  });
 }
 
 function revocationCommands({ stores, name, settings, clock }: WorkerServicesInit): RevocationCommands | undefined {

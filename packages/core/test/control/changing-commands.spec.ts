@@ -108,6 +108,17 @@ describe('commands that change a worker', () => {
     expect(await say('time_limit', { task_name: 'nobody', hard: 1 })).toEqual({ error: 'unknown task' });
   });
 
+  it('set time limits also for tasks that have some, whose messages have them too; not for calls with their own', async () => {
+    const queue = open();
+    queue.task('hang', () => deferred().promise, { timeLimit: '1m' });
+    await queue.work({ name: NAME, concurrency: 2 });
+    await commander(queue)('time_limit', { task_name: 'hang', hard: 0.1 });
+    const own = await queue.send('hang', [], { timeLimit: '2m' });
+    const handle = await queue.send('hang');
+    await expect(handle.get({ timeout: '5s' })).rejects.toMatchObject({ code: 'TIME_LIMIT_EXCEEDED' });
+    expect(await own.ready()).toBe(false);
+  });
+
   it('change the range of the autoscaler, where there is one', async () => {
     const queue = open();
     const worker = await queue.work({ name: NAME, autoscale: '3,2' });
@@ -161,6 +172,25 @@ describe('a revocation by stamp', () => {
     await eventually(() => expect(queue.events.filter(({ type }) => type === 'task-revoked').length).toBe(2));
     await eventually(() => expect(ran.length).toBe(1));
     expect(await commander(queue)('revoked')).toEqual([]);
+  });
+
+  it('of a client is in the store before any worker hears of it, and of tasks that it stamped', async () => {
+    const queue = open();
+    const ran: number[] = [];
+    queue.task('work', (number: number) => void ran.push(number));
+    const revoked = await queue.send('work', [1], { stamps: { customer: [7, 'seven'], batch: 'x' } });
+    await queue.send('work', [2], { stamps: { customer: 8 } });
+    const [first] = (await queue.stores.inspector?.peek({ queue: 'default', status: 'ready', limit: 1 })) ?? [];
+    expect(first?.message.headers).toMatchObject({
+      stamped_headers: ['customer', 'batch'],
+      stamps: { customer: [7, 'seven'], batch: ['x'] },
+    });
+    await queue.sender.revokeStamped({ customer: 'seven' });
+    await queue.work({ name: NAME });
+    await expect(revoked.get({ timeout: '5s' })).rejects.toMatchObject({ code: 'TASK_REVOKED' });
+    await eventually(() => expect(ran).toEqual([2]));
+    await expect(queue.send('work', [3], { stamps: { a: {} } as never })).rejects.toThrow('stamps must be');
+    await expect(queue.sender.revokeStamped({})).rejects.toMatchObject({ code: 'TASK_OPTIONS_INVALID' });
   });
 
   it('with terminate stops those that run', async () => {
