@@ -38,6 +38,7 @@ export { parseDuration, toMilliseconds } from './config/duration.js';
 export type { Duration } from './config/duration.js';
 export { redactUrl } from './config/connection-url.js';
 export { environmentName, settingPaths, settingsFromEnvironment } from './config/environment.js';
+export type { AutoscaleInit, AutoscaleRange } from './config/autoscale.js';
 export { DEFAULT_SETTINGS } from './config/settings.js';
 export type {
   BeatSettings,
@@ -55,6 +56,7 @@ export { defineTask } from './task/task-definition.js';
 export type { SchemaAdapter, TaskDefinition, TaskSurroundings } from './task/task-definition.js';
 export { plainHandler, TaskRegistry } from './task/task-registry.js';
 export type { RegisteredTask, TaskHandler, TaskInvocation } from './task/task-registry.js';
+export type { Rate, RateLimit, RateLimitInit, RateScope } from './task/rate-limit.js';
 export type { TaskOptions, TaskSchema } from './task/task-options.js';
 export { MAX_PRIORITY } from './task/task-options.js';
 export type { TaskContext, TaskLogger } from './task/task-context.js';
@@ -95,6 +97,7 @@ export type {
   PublishOptions,
   PublishOutcome,
   QueueDeclaration,
+  ReceiveRequest,
   RecoverReport,
   Subscription,
 } from './ports/broker.js';
@@ -200,5 +203,6 @@ export { PublishEvents } from './events/publish-events.js';
 export type { OutgoingTask, PublishEvent, PublishListener } from './events/publish-events.js';
 export { sentEvents } from './events/sent-events.js';
 export { LogicalClock } from './message/logical-clock.js';
+export type { Stamps, StampValue } from './control/stamp-revocation.js';
 export { ControlBus } from './control/control-bus.js';
 export type { CallOptions, CommandTarget, ControlBusOptions } from './control/control-bus.js';

@@ -205,7 +205,8 @@ export class TaskQueueRuntime {
 
   /** Commands to workers. */
   createControlBus(): ControlBus {
-    return new ControlBus({ pubsub: this.stores.pubsub, clock: this.clock });
+    const { controlSecret: secret } = this.settings.worker;
+    return new ControlBus({ pubsub: this.stores.pubsub, clock: this.clock, secret });
   }
 
   /** What workers and clients tell of themselves. */

@@ -1,10 +1,10 @@
 import type { Deferred, Delivery, SettleOutcome, Settlement } from '@taskqueue/core';
-import { BrokerError, deferred, isTaskQueueError } from '@taskqueue/core';
+import { deferred, isTaskQueueError } from '@taskqueue/core';
 import type { ExchangeCaller, ExchangeGroup, ExchangeReply, ExchangeRequest } from './exchange.js';
 import { exchange, exchangeGroup } from './exchange.js';
 import { openEnvelope } from './kombu-envelope.js';
 import type { RedisConnection } from './redis-connection.js';
-import { isNothingDone } from './redis-errors.js';
+import { isNothingDone, notOneStep, unregistered } from './redis-errors.js';
 import type { QueueKeys, RedisKeys } from './redis-keys.js';
 import type { Receipt, RedisLease } from './redis-lease.js';
 import type { PlacedMessage, RedisPublisher } from './redis-publisher.js';
@@ -20,7 +20,8 @@ export interface RedisExchangerOptions {
   readonly publisher: RedisPublisher;
   /** Where those are made known that a settlement sends to. */
   readonly known: RedisQueues;
-  readonly queues: readonly QueueKeys[];
+  /** Those of the consumer, which may become more. */
+  readonly queues: () => readonly QueueKeys[];
   readonly leaseMs: number;
   /** Asked for after a claim that was not filled: the next delayed message falls due in so many milliseconds. */
   readonly onNextDue: (ms: number) => void;
@@ -44,6 +45,7 @@ interface SentSettle extends PendingSettle {
 
 interface PendingClaim {
   readonly max: number;
+  readonly queues: readonly QueueKeys[];
   readonly deliveries: Deferred<readonly Delivery[]>;
 }
 
@@ -74,13 +76,11 @@ export class RedisExchanger {
   private scheduled = false;
   private suspects = 0;
   private quiet: Deferred<void> | undefined;
-  private readonly exchangeKeys: readonly ExchangeGroup[];
+  private readonly made = new WeakMap<readonly QueueKeys[], readonly ExchangeGroup[]>();
   private readonly caller: ExchangeCaller;
 
   constructor(private readonly options: RedisExchangerOptions) {
-    const { connection, queues, lease } = options;
-    const groups = connection.isCluster ? queues.map((queue) => [queue]) : [queues];
-    this.exchangeKeys = groups.map((group) => exchangeGroup(group, lease.consumer));
+    const { connection, lease } = options;
     const { order } = options.keys.priorities;
     this.caller = { connection, consumer: lease.consumer, leaseMs: Math.ceil(options.leaseMs), order };
   }
@@ -92,10 +92,10 @@ export class RedisExchanger {
     return outcomes.promise;
   }
 
-  /** At most `max` messages, leased to us. */
-  claim(max: number): Promise<readonly Delivery[]> {
+  /** At most `max` messages of these queues, leased to us. */
+  claim(max: number, queues: readonly QueueKeys[]): Promise<readonly Delivery[]> {
     const deliveries = deferred<readonly Delivery[]>();
-    this.claims.push({ max: Math.min(max, LARGEST_CLAIM), deliveries });
+    this.claims.push({ max: Math.min(max, LARGEST_CLAIM), queues, deliveries });
     this.schedule();
     return deliveries.promise;
   }
@@ -179,7 +179,7 @@ export class RedisExchanger {
     const acks: Acks = { receipts: settles.flatMap((one) => one.acks), done: false };
     const [settled, exchanged] = await Promise.allSettled([
       others.length === 0 ? undefined : this.settleOthers(others, lost),
-      claim === undefined ? this.acknowledge(acks, lost) : this.claimNow(claim.max, acks, lost),
+      claim === undefined ? this.acknowledge(acks, lost) : this.claimNow(claim, acks, lost),
     ]);
     if (exchanged.status === 'fulfilled') claim?.deliveries.resolve(exchanged.value);
     else claim?.deliveries.reject(exchanged.reason);
@@ -223,7 +223,7 @@ export class RedisExchanger {
   private async acknowledge(acks: Acks, lost: Set<Receipt>): Promise<readonly Delivery[]> {
     for (let start = 0; start < acks.receipts.length; start += LARGEST_ACK) {
       const receipts = acks.receipts.slice(start, start + LARGEST_ACK);
-      const calls = this.exchangeKeys.map((group) =>
+      const calls = this.groups(this.options.queues()).map((group) =>
         exchange(this.caller, group, { receipts, want: 0, suspects: 0, number: 0, lost }),
       );
       await Promise.all(calls);
@@ -232,15 +232,19 @@ export class RedisExchanger {
     return [];
   }
 
-  private async claimNow(max: number, acks: Acks, lost: Set<Receipt>): Promise<readonly Delivery[]> {
+  private async claimNow(claim: PendingClaim, acks: Acks, lost: Set<Receipt>): Promise<readonly Delivery[]> {
+    const { max, queues } = claim;
+    const groups = this.groups(queues);
+    const holds = (receipt: Receipt): boolean => queues.includes(receipt.queue);
+    const fits = groups.length === 1 && (queues === this.options.queues() || acks.receipts.every(holds));
     // Where a claim takes several calls, what is acknowledged does not wait for them; and a call takes no more than it can.
-    if (this.exchangeKeys.length > 1 || acks.receipts.length > LARGEST_ACK) await this.acknowledge(acks, lost);
+    if (!fits || acks.receipts.length > LARGEST_ACK) await this.acknowledge(acks, lost);
     if (this.refused.size > 0) await this.forsakeRefused();
     for (let attempt = 1; ; attempt += 1) {
       await this.options.lease.prepare();
       const deliveries: Delivery[] = [];
       let isKnown = true;
-      for (const group of this.exchangeKeys) {
+      for (const group of groups) {
         const want = max - deliveries.length;
         if (want === 0) break;
         const receipts = acks.done ? [] : acks.receipts;
@@ -251,11 +255,22 @@ export class RedisExchanger {
           if (deliveries.length === 0) throw error;
           return deliveries;
         }
-        if (this.exchangeKeys.length === 1) acks.done = true;
+        if (groups.length === 1) acks.done = true;
       }
       if (isKnown || deliveries.length > 0) return deliveries;
       if (attempt === CLAIM_ATTEMPTS) throw unregistered();
     }
+  }
+
+  /** Of what can go in one call. */
+  private groups(queues: readonly QueueKeys[]): readonly ExchangeGroup[] {
+    const { connection, lease } = this.options;
+    let groups = this.made.get(queues);
+    if (groups === undefined) {
+      const slots = connection.isCluster ? queues.map((queue) => [queue]) : [queues];
+      this.made.set(queues, (groups = slots.map((slot) => exchangeGroup(slot, lease.consumer))));
+    }
+    return groups;
   }
 
   private async claimFrom(
@@ -375,22 +390,4 @@ interface Acks {
   readonly receipts: readonly Receipt[];
   /** The server has answered for them. */
   done: boolean;
-}
-
-function unregistered(): BrokerError {
-  return new BrokerError({
-    code: 'BROKER_UNAVAILABLE',
-    message: 'Redis forgets this consumer as soon as it is registered.',
-    remedy: 'It is tried again; if it goes on, the lease is shorter than a call to the server takes.',
-    retryable: true,
-    fields: { sent: false },
-  });
-}
-
-function notOneStep(): BrokerError {
-  return new BrokerError({
-    code: 'CAPABILITY_UNSUPPORTED',
-    message: 'In a Redis cluster a settlement cannot carry results or follow-up messages.',
-    remedy: 'Write them before the settlement; capabilities.atomicCompletion is false.',
-  });
 }

@@ -237,7 +237,7 @@ describe.skipIf(redisUrl === undefined)('leases in Redis', () => {
     const connection = new RedisConnection(resolveOptions({ url: space.url }), () => silentLogger);
     await connection.open();
     const subscription = { queues: queues.map(({ queue }) => queue), consumerId: 'test', leaseMs: 30_000 };
-    const lease = new RedisLease({ connection, subscription, queues });
+    const lease = new RedisLease({ connection, subscription, queues: () => queues });
     await lease.prepare();
     const deliveries = queues.map((queue, index): Delivery => {
       const receipt: Receipt = {

@@ -1,5 +1,6 @@
 import type { Signature } from '../canvas/signature.js';
 import { parseDuration } from '../config/duration.js';
+import { stampRevocationIds } from '../control/stamp-revocation.js';
 import { showValue, UsageError } from '../errors/errors.js';
 import type { ApplyOptions } from './task-call.js';
 
@@ -11,6 +12,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'priority',
   'taskId',
   'headers',
+  'stamps',
   'kwargs',
   'timeLimit',
   'softTimeLimit',
@@ -32,12 +34,15 @@ export function checkApplyOptions(options: ApplyOptions): void {
   for (const key of Object.keys(options)) {
     if (!KNOWN.has(key)) throw invalid(key, options[key as keyof ApplyOptions], `one of ${[...KNOWN].join(', ')}`);
   }
-  const { ignoreResult, taskId, retry, timeLimit, softTimeLimit } = options;
+  const { ignoreResult, taskId, stamps, retry, timeLimit, softTimeLimit } = options;
   if (ignoreResult !== undefined && typeof ignoreResult !== 'boolean') {
     throw invalid('ignoreResult', ignoreResult, 'true or false');
   }
   if (taskId !== undefined && (typeof taskId !== 'string' || taskId === '' || taskId.length > 255)) {
     throw invalid('taskId', taskId, '1 to 255 characters');
+  }
+  if (stamps !== undefined && stampRevocationIds(stamps) === undefined) {
+    throw invalid('stamps', stamps, 'an object of names with text, numbers or flags, or lists of them');
   }
   for (const field of ['headers', 'kwargs'] as const) {
     if (options[field] !== undefined && !isRecord(options[field])) throw invalid(field, options[field], 'an object');

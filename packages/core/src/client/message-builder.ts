@@ -1,3 +1,4 @@
+import type { Stamps } from '../control/stamp-revocation.js';
 import type { Clock } from '../ambient/clock.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { serializerFrom } from '../message/wire-format.js';
@@ -115,8 +116,7 @@ export class MessageBuilder {
       origin: this.options.origin,
       ignoreResult: call.ignoreResult ?? definition?.ignoreResult ?? false,
       replacedTaskNesting: 0,
-      stampedHeaders: undefined,
-      stamps: {},
+      ...stamped(call.stamps),
       customHeaders: call.headers,
       callbacks: listed(call.callbacks),
       errbacks: listed(call.errbacks),
@@ -133,6 +133,12 @@ export class MessageBuilder {
   private encode(message: TaskMessage): OutgoingMessage['message'] {
     return encodeTaskMessage(message, this.options);
   }
+}
+
+/** As Celery writes them: each a list. */
+function stamped(stamps: Stamps = {}): Pick<TaskMessage, 'stampedHeaders' | 'stamps'> {
+  const lists = Object.entries(stamps).map(([name, value]) => [name, [value].flat()] as const);
+  return { stampedHeaders: listed(Object.keys(stamps)), stamps: Object.fromEntries(lists) };
 }
 
 function listed<T>(list: readonly T[] | undefined): readonly T[] | undefined {

@@ -2,6 +2,9 @@ import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import { newTaskId } from '../ambient/ids.js';
 import type { Signature } from '../canvas/signature.js';
+import { revokeStamped } from './revoke-stamped.js';
+import type { Stamps } from '../control/stamp-revocation.js';
+import { CommandSigner } from '../control/command-signature.js';
 import { toMilliseconds } from '../config/duration.js';
 import { isTaskQueueError, UsageError } from '../errors/errors.js';
 import { isWireInstant } from '../message/iso-instant.js';
@@ -43,7 +46,9 @@ export class TaskSender {
   constructor(protected readonly options: TaskSenderOptions) {
     const { settings, clock, stores, events } = options;
     const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
-    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings) };
+    const { controlSecret: secret } = settings.worker;
+    const signer = secret === undefined ? undefined : new CommandSigner(secret, clock);
+    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings), signer };
     const origin = `gen${process.pid}@${hostname()}`;
     this.publisher = new TaskPublisher(options);
     this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker, events });
@@ -84,6 +89,14 @@ export class TaskSender {
     if (options.manager === undefined) await this.forgetEnded(named);
     await this.publisher.publish(messages, options);
     return messages.map((message) => this.handle(message.id));
+  }
+
+  /**
+   * Revokes all tasks with one of these stamps, also those that are sent within a week: none starts any more. With `terminate`
+   * those that run are stopped. Rejects with CAPABILITY_UNSUPPORTED where no driver keeps revocations.
+   */
+  revokeStamped(stamps: Stamps, { terminate = false }: { readonly terminate?: boolean } = {}): Promise<void> {
+    return revokeStamped(this.handles, stamps, terminate);
   }
 
   /** Sends a signature. */
@@ -259,6 +272,7 @@ function callFrom(
     callbacks: linked(options.link).map((one) => one.toWire()),
     errbacks: linked(options.linkError).map((one) => one.toWire()),
     headers: options.headers ?? {},
+    stamps: options.stamps,
   };
 }
 

@@ -58,7 +58,7 @@ export function openHeaders({ headers, properties }: EncodedMessage): TaskEnvelo
 }
 
 /** Our own; Python passes it by. */
-const LOST_CHILDREN = 'taskqueue_lost_children';
+export const LOST_CHILDREN = 'taskqueue_lost_children';
 
 /** What the properties say; the same in both protocols. */
 export function openProperties(

@@ -1,5 +1,6 @@
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
+import { isStampRevocation, revokedBy } from '../control/stamp-revocation.js';
 import { isTaskQueueError, TaskError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
 import type { PublishEvents } from '../events/publish-events.js';
@@ -11,17 +12,19 @@ import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
 import type { Outcome } from '../task/task-outcome.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
-import { parkEarly } from './early.js';
+import { parkEarly, postponed } from './early.js';
 import type { EndedBefore } from './ended-before.js';
 import type { Lookahead } from './lookahead.js';
 import type { Finished } from './outcome-policy.js';
 import { OutcomePolicy } from './outcome-policy.js';
+import type { RateLimiter } from './rate-limiter.js';
 import type { RevocationList } from './revocation-list.js';
 import { Run } from './run.js';
 import type { Refusal } from './refusal.js';
 import { lossesOf, refuse } from './refusal.js';
 import type { Settler } from './settler.js';
 import { timeLimiter } from './time-limiter.js';
+import type { TimeLimits } from './time-limits.js';
 import type { WorkerEvents } from './worker-events.js';
 
 export interface ExecutorOptions {
@@ -34,6 +37,8 @@ export interface ExecutorOptions {
   readonly revocations: RevocationList;
   readonly endedBefore: EndedBefore;
   readonly lookahead: Lookahead;
+  readonly rates: RateLimiter;
+  readonly limits: TimeLimits;
   readonly decoding: DecodeOptions;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -63,7 +68,7 @@ export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
  * ```text
  *   open headers ─► known? not lost too often? not expired? not revoked? ─► decode ─► (early ack) ─► run under limits
  *        │                         │ no: refuse                                │ no: dead letter        │
- *        │                         │ eta lies ahead: back to the broker until then
+ *        │                         │ eta lies ahead: back to the broker until then; its rate is used up: see rate-limiter.ts
  *        └─► dead letter ◄─────────┴──────────────────────────────────────────┘                        ▼
  *                                                   settle with result and follow-ups ◄── convert the outcome
  * ```
@@ -73,6 +78,7 @@ export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
 export class Executor {
   private readonly runs = new Map<Delivery, Run>();
   private readonly byTask = new Map<string, Run>();
+  private peak = 0;
   private readonly startedOf = new Map<string, number>();
   private readonly interrupted = new Map<Delivery, InterruptReason>();
   /** Of runs in a pool that can kill. */
@@ -91,6 +97,13 @@ export class Executor {
 
   get activeCount(): number {
     return this.runs.size;
+  }
+
+  /** The most that ran at once since this was asked last. */
+  takePeak(): number {
+    const { peak } = this;
+    this.peak = this.runs.size;
+    return peak;
   }
 
   /** Takes a delivery whose slot is free. Never throws: what goes wrong is logged and left to the lease. */
@@ -113,7 +126,12 @@ export class Executor {
     this.options.clock.timer(INTERRUPTED_GRACE_MS, () => this.killers.get(delivery)?.(), { unref: true });
   }
 
+  /** `taskId` may stand for a stamp: then all runs that bear it. */
   interruptTask(taskId: string, reason: InterruptReason): void {
+    if (isStampRevocation(taskId)) {
+      for (const run of this.active) if (revokedBy(run.message).includes(taskId)) this.interrupt(run.delivery, reason);
+      return;
+    }
     const run = this.byTask.get(taskId);
     if (run !== undefined) this.interrupt(run.delivery, reason);
   }
@@ -133,6 +151,7 @@ export class Executor {
     if (refusal !== undefined) return this.refused(refusal);
     const parked = parkEarly(delivery, envelope, now);
     if (parked !== undefined) return this.withoutSlot(parked);
+    if (!this.options.rates.isIdle && this.isHeldByRate(delivery, envelope)) return;
     let message: TaskMessage;
     try {
       // The envelope is ours alone, so it may become the message.
@@ -143,11 +162,31 @@ export class Executor {
     void this.run(delivery, task as RegisteredTask, message);
   }
 
+  /** True for what may not start yet, and is seen to: parked here for a moment, or given back. */
+  private isHeldByRate(delivery: Delivery, envelope: TaskEnvelope): boolean {
+    const admission = this.options.rates.admit(envelope.task, delivery, `${envelope.id}:${delivery.run}`);
+    if (admission === 'start') return false;
+    if (admission === 'parked') this.options.onRefused();
+    else this.withoutSlot(postponed(delivery, envelope, admission.delayMs));
+    return true;
+  }
+
+  /** Gives back what was parked and has to wait for longer. Never throws, as `execute`. */
+  postpone(delivery: Delivery, delayMs: number): void {
+    const { settler, decoding } = this.options;
+    try {
+      settler.end(postponed(delivery, openEnvelope(delivery.message, decoding), delayMs), this.settled);
+    } catch (error) {
+      this.unprocessed(delivery, error);
+    }
+  }
+
   private admission(delivery: Delivery, envelope: TaskEnvelope, task: RegisteredTask | undefined, now: number) {
     if (lossesOf(delivery, envelope) >= this.options.maxLost) return refuse.poison(delivery, envelope);
     if (task === undefined) return refuse.unknownTask(delivery, envelope);
     if (envelope.expires !== undefined && envelope.expires <= now) return refuse.expired(delivery, envelope);
-    if (this.options.revocations.has(envelope.id)) return refuse.revoked(delivery, envelope);
+    const { revocations } = this.options;
+    if (revocations.has(envelope.id) || revocations.hasStampOf(envelope)) return refuse.revoked(delivery, envelope);
     return undefined;
   }
 
@@ -256,6 +295,7 @@ export class Executor {
     const isRecorded = policy.mayRecord(task.definition, message);
     const run = new Run({ delivery, task, message, clock, record: this.recordProgress, isRecorded });
     this.runs.set(delivery, run);
+    if (this.runs.size > this.peak) this.peak = this.runs.size;
     this.byTask.set(message.id, run);
     this.startedOf.set(message.task, (this.startedOf.get(message.task) ?? 0) + 1);
     return run;
@@ -263,9 +303,7 @@ export class Executor {
 
   private runInPool(run: Run): Promise<Outcome> {
     const { pool } = this.options;
-    const { definition } = run.task;
-    const hardMs = run.message.timeLimitMs ?? definition.timeLimitMs;
-    const softMs = run.message.softTimeLimitMs ?? definition.softTimeLimitMs;
+    const { hardMs, softMs } = this.options.limits.of(run.message, run.task.definition);
     const execution: Execution = {
       message: hardMs === run.message.timeLimitMs ? run.message : { ...run.message, timeLimitMs: hardMs },
       queue: run.delivery.queue,

@@ -3,8 +3,10 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
+import { CommandVerifier } from '../control/command-signature.js';
 import { RemoteControl } from '../control/remote-control.js';
 import type { PublishEvents } from '../events/publish-events.js';
+import type { EncodedMessage } from '../message/encoded-message.js';
 import { LogicalClock } from '../message/logical-clock.js';
 import { decodeOptionsFrom } from '../message/wire-format.js';
 import type { ChildProgram } from '../pools/child.js';
@@ -14,9 +16,9 @@ import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
 import type { InterruptReason } from './executor.js';
-import { remoteCommands } from './remote-commands.js';
 import type { Presence } from './presence.js';
 import { presenceOf } from './presence.js';
+import { needsSignature, remoteCommands } from './remote-commands.js';
 import { taskLog } from './task-log.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
@@ -79,7 +81,7 @@ const CHILDREN_CLOSE_MS = 6_000;
  */
 export class Worker implements WorkerEvents {
   readonly name: string;
-  readonly queues: readonly string[];
+  private readonly subscribed: readonly string[];
   private currentState: WorkerState = 'new';
   private processed = 0;
   private readonly listeners = new Set<WorkerListener>();
@@ -97,13 +99,18 @@ export class Worker implements WorkerEvents {
     const { settings, registry } = options;
     const { worker } = settings;
     this.name = worker.name ?? `worker@${hostname()}#${process.pid}`;
-    this.queues = worker.queues ?? defaultQueues(settings, registry);
+    this.subscribed = worker.queues ?? defaultQueues(settings, registry);
     this.leaseMs = toMilliseconds(worker.lease, 'worker.lease');
     const { logger, clock, children } = options;
     this.pool = makePool({ settings, registry, logger, clock, children, onBroken: (error) => this.fail(error) });
     this.logicalClock = options.logicalClock ?? new LogicalClock();
     if (worker.logTasks) this.on(taskLog(options.logger));
     this.logs = this.listeners.size;
+  }
+
+  /** What it takes from; may change while it runs. */
+  get queues(): readonly string[] {
+    return this.parts?.queues.names ?? this.subscribed;
   }
 
   get state(): WorkerState {
@@ -185,6 +192,7 @@ export class Worker implements WorkerEvents {
     const parts = composeServices({
       ...this.options,
       name: this.name,
+      queues: this.subscribed,
       leaseMs: this.leaseMs,
       pool: this.pool,
       consumer,
@@ -200,6 +208,7 @@ export class Worker implements WorkerEvents {
     parts.leases.start();
     if (this.stopping !== undefined) return;
     parts.fetcher.start();
+    parts.autoscaler?.start();
     this.currentState = 'running';
     this.presence = presenceOf({
       ...this.options,
@@ -224,6 +233,7 @@ export class Worker implements WorkerEvents {
     this.currentState = 'draining';
     this.emit({ type: 'worker-stopping', worker: this.name });
     const deadline = this.options.clock.monotonic() + graceMs;
+    parts.autoscaler?.stop();
     await parts.fetcher.stop();
     const handBackMs = Math.min(HAND_BACK_MS, graceMs / 2);
     if (parts.executor.activeCount > 0) {
@@ -251,16 +261,19 @@ export class Worker implements WorkerEvents {
     this.emit({ type: 'worker-offline', worker: this.name });
   }
 
-  private remoteControl({ executor, fetcher, revocations }: WorkerServices): RemoteControl | undefined {
+  private remoteControl(parts: WorkerServices): RemoteControl | undefined {
+    const { executor, fetcher, revocations } = parts;
     const { stores, registry, settings, clock, logger, onShutdown } = this.options;
     const { pubsub } = stores;
     const scope = settings.worker.control;
     if (pubsub === undefined || scope === 'none') return undefined;
-    const { name, queues, pool, logicalClock, presence } = this;
+    const { name, pool, logicalClock, presence } = this;
+    const { controlSecret } = settings.worker;
+    const verifier = controlSecret === undefined ? undefined : new CommandVerifier(controlSecret, clock);
     const handlers = remoteCommands(
       {
         name,
-        queues,
+        parts,
         pool,
         stores,
         registry,
@@ -277,7 +290,9 @@ export class Worker implements WorkerEvents {
       },
       scope,
     );
-    return new RemoteControl({ pubsub, worker: name, handlers, clock, logicalClock, logger });
+    const refusal = (method: string, message: EncodedMessage): string | undefined =>
+      needsSignature(method) ? verifier?.refusal(message) : undefined;
+    return new RemoteControl({ pubsub, worker: name, handlers, refusal, clock, logicalClock, logger });
   }
 
   /** The pool can run nothing any more: what is leased is handed back. */
@@ -292,11 +307,22 @@ export class Worker implements WorkerEvents {
 
   /** Better said before than found out when a task hangs. */
   private sayWhatLimitsDo(): void {
+    this.sayWhatRatesDo();
     if (this.pool.preemptible) return;
     const limited = this.options.registry.all().filter(({ definition }) => definition.timeLimitMs !== undefined);
     if (limited.length === 0) return;
     this.options.logger.warn(
       `The ${this.options.settings.worker.pool} pool cannot kill a handler: at its timeLimit a task is recorded as timed out, and its handler goes on unheard (${names(limited)}). The pools threads and prefork can.`,
+      'Worker',
+    );
+  }
+
+  private sayWhatRatesDo(): void {
+    if (this.options.stores.locks !== undefined) return;
+    const shared = this.options.registry.all().filter(({ definition }) => definition.rateLimit?.scope === 'cluster');
+    if (shared.length === 0) return;
+    this.options.logger.warn(
+      `No driver has locks: each worker keeps the rate of the cluster for itself (${names(shared)}). Keep results in a store that has, e.g. Redis or PostgreSQL.`,
       'Worker',
     );
   }

@@ -11,6 +11,7 @@ describe('parseWorkerArguments', () => {
       kind: 'run',
       overrides: { queues: ['a'], lease: '10s', shutdownGrace: '1m' },
     });
+    expect(parseWorkerArguments(['--autoscale', '8,2'])).toEqual({ kind: 'run', overrides: { autoscale: '8,2' } });
     const children = ['--pool', 'prefork', '--max-tasks-per-child', '50', '--max-memory-per-child', '200mb'];
     expect(parseWorkerArguments(children)).toEqual({
       kind: 'run',
