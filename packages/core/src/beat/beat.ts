@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
-import { occurrenceTaskId } from '../ambient/ids.js';
 import type { Logger } from '../ambient/logger.js';
 import type { Repeat } from '../async/repeat.js';
 import { repeat } from '../async/repeat.js';
@@ -21,6 +20,7 @@ import type { ScheduleEntry } from '../schedule/schedule-entry.js';
 import { scheduleFingerprint } from '../schedule/schedule-factory.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
+import { occurrenceCall } from './occurrence-call.js';
 
 export interface BeatOptions {
   readonly stores: Stores;
@@ -345,7 +345,10 @@ export class Beat {
    */
   private messages(entry: StoredEntry, occurrences: readonly number[], now: number): OutgoingMessage[] {
     try {
-      return occurrences.map((dueAt) => this.message(entry, dueAt, now));
+      const definition = this.options.registry.find(entry.task)?.definition;
+      return occurrences.map((dueAt) =>
+        this.builder.build(occurrenceCall(entry, { dueAt, now, random: this.options.random }), definition),
+      );
     } catch (error) {
       if (!isTaskQueueError(error)) throw error;
       this.tellUnsendable(entry, error);
@@ -364,29 +367,6 @@ export class Beat {
 
   private tellUnsendable(entry: StoredEntry, error: Error): void {
     this.options.logger.error(`Schedule "${entry.name}" cannot be sent: ${error.message}`, undefined, 'Beat');
-  }
-
-  private message(entry: StoredEntry, dueAt: number, now: number): OutgoingMessage {
-    const jitterMs = entry.jitterMs > 0 ? Math.floor(this.options.random() * entry.jitterMs) : 0;
-    const expires = [
-      entry.expiresMs === undefined ? Infinity : Math.max(dueAt, now) + entry.expiresMs,
-      entry.expiresAt ?? Infinity,
-    ];
-    const expiresAt = Math.min(...expires);
-    return this.builder.build(
-      {
-        task: entry.task,
-        args: entry.args,
-        kwargs: entry.kwargs,
-        taskId: occurrenceTaskId(entry.name, dueAt),
-        queue: entry.queue,
-        priority: entry.priority,
-        countdownMs: jitterMs > 0 ? jitterMs : undefined,
-        expires: Number.isFinite(expiresAt) ? expiresAt : undefined,
-        headers: { ...entry.headers, periodic_task_name: entry.name },
-      },
-      this.options.registry.find(entry.task)?.definition,
-    );
   }
 }
 

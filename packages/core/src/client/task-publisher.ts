@@ -36,6 +36,17 @@ export class TaskPublisher {
 
   /** Throws PUBLISH_FAILED, BROKER_UNAVAILABLE, or what the broker refuses a message with. */
   async publish(messages: readonly OutgoingMessage[], options: Pick<ApplyOptions, 'manager' | 'retry'>): Promise<void> {
+    const { events } = this.options;
+    events?.publishing(messages);
+    await this.publishDurably(messages, options);
+    // With a manager it is the caller's transaction that sends, or does not.
+    if (options.manager === undefined) events?.published(messages);
+  }
+
+  private async publishDurably(
+    messages: readonly OutgoingMessage[],
+    options: Pick<ApplyOptions, 'manager' | 'retry'>,
+  ): Promise<void> {
     if (this.options.ready !== undefined) await this.options.ready();
     if (options.manager !== undefined) {
       throwFirst(await this.publishIn(messages, options.manager));

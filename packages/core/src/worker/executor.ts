@@ -1,7 +1,7 @@
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import { isStampRevocation, revokedBy } from '../control/stamp-revocation.js';
-import { isTaskQueueError, TaskError } from '../errors/errors.js';
+import { isTaskQueueError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
 import type { PublishEvents } from '../events/publish-events.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
@@ -14,6 +14,8 @@ import type { Outcome } from '../task/task-outcome.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
 import { parkEarly, postponed } from './early.js';
 import type { EndedBefore } from './ended-before.js';
+import type { InterruptReason } from './interruption.js';
+import { afterEarlyAck, interruptError } from './interruption.js';
 import type { Lookahead } from './lookahead.js';
 import type { Finished } from './outcome-policy.js';
 import { OutcomePolicy } from './outcome-policy.js';
@@ -58,9 +60,6 @@ export interface ExecutorOptions {
 
 /** A run that was told to stop, because it was revoked or is someone else's by now, is killed after this where that can be. */
 const INTERRUPTED_GRACE_MS = 5_000;
-
-/** Why the worker stops a run from outside; the reason of the run's signal. */
-export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
 
 /**
  * One delivery from receipt to settlement:
@@ -388,30 +387,3 @@ function followersOf(settlement: Settlement): readonly OutgoingMessage[] {
 }
 
 const NOBODY: readonly OutgoingMessage[] = [];
-
-/** What was acknowledged before the run cannot go back to its queue: it ends here. */
-function afterEarlyAck(outcome: Outcome, run: Run): Outcome {
-  if (outcome.kind === 'interrupted') return { kind: 'failed', error: run.signal.reason };
-  if (outcome.kind === 'rejected') return { ...outcome, requeue: false };
-  if (outcome.kind === 'worker-lost') return { kind: 'failed', error: childLostError(run, outcome.reason) };
-  return outcome;
-}
-
-function childLostError(run: Run, reason: string): TaskError {
-  const { id, task } = run.message;
-  return new TaskError(
-    { code: 'WORKER_LOST', message: `${task}[${id}] lost the child that ran it: ${reason}.` },
-    id,
-    undefined,
-  );
-}
-
-function interruptError(run: Run, reason: InterruptReason): TaskError {
-  const { id, task } = run.message;
-  const messages = {
-    shutdown: { code: 'WORKER_LOST', message: `The worker shuts down; ${task}[${id}] goes back to its queue.` },
-    'lease-lost': { code: 'LEASE_LOST', message: `The lease of ${task}[${id}] was lost; someone else runs it now.` },
-    revoked: { code: 'TASK_REVOKED', message: `${task}[${id}] was revoked while it ran.` },
-  } as const;
-  return new TaskError(messages[reason], id, undefined);
-}

@@ -14,8 +14,9 @@ import { makePool } from '../pools/make-pool.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
-import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
-import type { InterruptReason } from './executor.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import { cautions } from './cautions.js';
+import type { InterruptReason } from './interruption.js';
 import type { Presence } from './presence.js';
 import { presenceOf } from './presence.js';
 import { needsSignature, remoteCommands } from './remote-commands.js';
@@ -128,7 +129,7 @@ export class Worker implements WorkerEvents {
     if (this.currentState !== 'new') return;
     this.currentState = 'starting';
     this.emit({ type: 'worker-starting', worker: this.name });
-    this.sayWhatLimitsDo();
+    for (const caution of cautions({ ...this.options, pool: this.pool })) this.options.logger.warn(caution, 'Worker');
     try {
       await this.pool.start();
       if (this.stopping === undefined) await this.consume();
@@ -305,28 +306,6 @@ export class Worker implements WorkerEvents {
     });
   }
 
-  /** Better said before than found out when a task hangs. */
-  private sayWhatLimitsDo(): void {
-    this.sayWhatRatesDo();
-    if (this.pool.preemptible) return;
-    const limited = this.options.registry.all().filter(({ definition }) => definition.timeLimitMs !== undefined);
-    if (limited.length === 0) return;
-    this.options.logger.warn(
-      `The ${this.options.settings.worker.pool} pool cannot kill a handler: at its timeLimit a task is recorded as timed out, and its handler goes on unheard (${names(limited)}). The pools threads and prefork can.`,
-      'Worker',
-    );
-  }
-
-  private sayWhatRatesDo(): void {
-    if (this.options.stores.locks !== undefined) return;
-    const shared = this.options.registry.all().filter(({ definition }) => definition.rateLimit?.scope === 'cluster');
-    if (shared.length === 0) return;
-    this.options.logger.warn(
-      `No driver has locks: each worker keeps the rate of the cluster for itself (${names(shared)}). Keep results in a store that has, e.g. Redis or PostgreSQL.`,
-      'Worker',
-    );
-  }
-
   /** Waits until nothing runs, until the deadline, or until someone is in a hurry. */
   private async quiet(parts: WorkerServices, deadline: number, hurry: AbortSignal): Promise<void> {
     const { clock } = this.options;
@@ -404,11 +383,6 @@ export class Worker implements WorkerEvents {
 function defaultQueues(settings: TaskQueueSettings, registry: TaskRegistry): readonly string[] {
   const named = registry.all().map((task) => task.definition.queue ?? settings.defaultQueue);
   return [...new Set([settings.defaultQueue, ...named])];
-}
-
-function names(tasks: readonly RegisteredTask[]): string {
-  const first = tasks.slice(0, 3).map(({ definition }) => definition.name);
-  return tasks.length > first.length ? `${first.join(', ')}, …` : first.join(', ');
 }
 
 /** Of the tasks that are acknowledged when they have ended; undefined when none has a limit. */
