@@ -110,7 +110,6 @@ export class Presence {
   /** Says good-bye. Resolves when that was said, or lost. */
   async stop(): Promise<void> {
     this.timer?.cancel();
-    this.disable();
     if (this.isTold) this.options.dispatcher.emit('worker-offline', this.facts());
     this.isThere = false;
     await this.options.dispatcher.close();

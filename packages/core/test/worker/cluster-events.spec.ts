@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../src/ambient/logger.js';
 import { systemClock } from '../../src/ambient/clock.js';
 import { deferred } from '../../src/async/deferred.js';
+import { writeCommand } from '../../src/control/control-message.js';
 import { ControlBus } from '../../src/control/control-bus.js';
 import type { ClusterEvent } from '../../src/events/cluster-event.js';
 import { EventDispatcher } from '../../src/events/event-dispatcher.js';
@@ -250,6 +251,9 @@ describe('the events of a worker', () => {
     expect(value.clock).toBeGreaterThan(0);
     await bus.cast('heartbeat');
     await eventually(() => expect(heard.at(-1)?.clock).toBeGreaterThan(value.clock));
+    const late = writeCommand({ method: 'heartbeat', arguments: {} }, { headers: { clock: 5_000 } });
+    await queue.stores.pubsub?.publish([late]);
+    await eventually(() => expect(heard.at(-1)?.clock).toBeGreaterThan(5_000));
   });
 });
 

@@ -128,6 +128,9 @@ describe('listeners to events', () => {
     @Injectable()
     class Watch {
       readonly heard: string[] = [];
+      @OnTaskEvent(['task-sent', 'task-started'])
+      @OnWorkerEvent('worker-starting')
+      own(): void {}
       @OnTaskEvent(['task-sent', 'task-succeeded'], { scope: 'cluster' })
       tasks(event: ClusterEventOf<'task-sent' | 'task-succeeded'>): void {
         this.heard.push(`${event.type} ${event.id}`);
