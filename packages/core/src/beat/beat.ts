@@ -19,8 +19,8 @@ import { planEntry } from '../schedule/due.js';
 import type { ScheduleEntry } from '../schedule/schedule-entry.js';
 import { scheduleFingerprint } from '../schedule/schedule-factory.js';
 import type { TaskRegistry } from '../task/task-registry.js';
-import { isTerminal } from '../task/task-state.js';
 import { occurrenceCall } from './occurrence-call.js';
+import { Overlap } from './overlap.js';
 
 export interface BeatOptions {
   readonly stores: Stores;
@@ -95,8 +95,7 @@ export class Beat {
   private sent = 0;
   /** Entry → what it failed with. */
   private readonly failing = new Map<string, string>();
-  /** Entries that were told not to overlap, where nobody can tell. */
-  private readonly unknown = new Set<string>();
+  private readonly overlap: Overlap;
 
   constructor(private readonly options: BeatOptions) {
     const { stores, settings, clock } = options;
@@ -108,6 +107,8 @@ export class Beat {
       });
     }
     this.store = stores.schedules;
+    const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
+    this.overlap = new Overlap({ ...options, resultExpiresMs });
     this.builder = messageBuilder({
       settings,
       clock,
@@ -230,16 +231,18 @@ export class Beat {
     plan: Extract<ReturnType<typeof planEntry>, { action: 'fire' }>,
     now: number,
   ): Promise<number> {
-    const busy = entry.overlap === 'skip' && (await this.stillRunning(entry));
+    const busy = await this.overlap.isBusy(entry);
     // A one-off that finds its predecessor running is not spent: it waits for it.
     if (busy && plan.disable) return BUSY_ONE_OFF_MS;
-    const occurrences = busy ? [] : plan.occurrences;
+    const occurrences = busy ? [] : this.overlap.sideBySide(entry, plan.occurrences);
     const messages = this.messages(entry, occurrences, now);
-    const skipped = plan.skipped + (busy ? plan.occurrences.length : 0);
+    const skipped = plan.skipped + plan.occurrences.length - occurrences.length;
     if (skipped > 0) {
-      const why = busy ? 'the last run has not ended' : `beat was late and the policy is "${entry.misfire}"`;
+      const late = occurrences.length < plan.occurrences.length ? `overlap: 'skip'` : `misfire: '${entry.misfire}'`;
+      const why = busy ? 'the last run has not ended' : `beat was late, and the entry has ${late}`;
       this.options.logger.warn(`Schedule "${entry.name}": ${skipped} occurrence(s) skipped, ${why}.`, 'Beat');
     }
+    await this.overlap.note(entry, messages);
     const step = { nextDueAt: plan.nextDueAt, now, disable: plan.disable, messages };
     const { published, stores } = this.options;
     const sent = stores.atomicFire
@@ -295,7 +298,7 @@ export class Beat {
     const results = keptResults(this.options.stores.results);
     if (results === undefined || messages.length === 0) return messages;
     const records = await results.get(messages.map((message) => message.id));
-    return messages.filter((_message, at) => records[at] === undefined);
+    return messages.filter((_message, at) => (records[at]?.state ?? 'PENDING') === 'PENDING');
   }
 
   private async move(entry: StoredEntry, index: number, step: Step): Promise<boolean> {
@@ -328,17 +331,6 @@ export class Beat {
     return moved;
   }
 
-  private async stillRunning(entry: StoredEntry): Promise<boolean> {
-    if (entry.lastTaskId === undefined) return false;
-    const results = keptResults(this.options.stores.results);
-    if (results === undefined) {
-      this.tellUnknown(entry);
-      return false;
-    }
-    const [record] = await results.get([entry.lastTaskId]);
-    return record !== undefined && !isTerminal(record.state);
-  }
-
   /**
    * An entry that can never be sent costs its occurrence, not beat's peace: it is logged, and moves on. The store may
    * still refuse what could be built; that is the same.
@@ -354,15 +346,6 @@ export class Beat {
       this.tellUnsendable(entry, error);
       return [];
     }
-  }
-
-  private tellUnknown({ name }: StoredEntry): void {
-    if (this.unknown.has(name)) return;
-    this.unknown.add(name);
-    this.options.logger.warn(
-      `Schedule "${name}" has overlap: 'skip', and is sent all the same: without results that are kept nobody can tell whether its last run has ended.`,
-      'Beat',
-    );
   }
 
   private tellUnsendable(entry: StoredEntry, error: Error): void {

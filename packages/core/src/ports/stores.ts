@@ -38,6 +38,8 @@ export interface Stores {
   readonly pubsub: PubSub | undefined;
   /** Settlement, result and follow-up messages are one step. */
   readonly atomicCompletion: boolean;
+  /** Whoever asks for the result of a task whose message still waits is told that it does. */
+  readonly showsWaiting: boolean;
   /** What becomes of a revoked task's message that still waits; see `RevocationRequest.waiting`. */
   readonly revokedWaiting: RevocationRequest['waiting'];
   /** The schedule store publishes together with its advance. */
@@ -86,6 +88,7 @@ export function composeStores(choice: DriverChoice): Stores {
     chords: resultDriver?.chords,
     pubsub: brokerDriver.pubsub,
     atomicCompletion: broker.capabilities.atomicCompletion && (results === undefined || resultDriver === brokerDriver),
+    showsWaiting: results?.list !== undefined && resultDriver === brokerDriver,
     atomicFire: scheduleDriver === brokerDriver && scheduleDriver?.schedules?.capabilities.atomicFire === true,
     drivers,
   };

@@ -4,6 +4,7 @@ import type { TaskQueueError } from '../../src/errors/errors.js';
 import { BrokerError, UsageError } from '../../src/errors/errors.js';
 import type { OutgoingMessage } from '../../src/ports/broker.js';
 import type { Stores } from '../../src/ports/stores.js';
+import { memoryDriver } from '../../src/memory/memory-driver.js';
 import type { ScheduleEntryInit } from '../../src/schedule/declare-entry.js';
 import { declareEntry } from '../../src/schedule/declare-entry.js';
 import { BeatsUnderTest, START } from './beats-under-test.js';
@@ -275,6 +276,29 @@ describe('beat', () => {
     expect(await beats.sent()).toEqual(idsFrom('ten', 10));
     await beats.driver.results?.put([{ taskId: first as string, state: 'SUCCESS', name: 'tick', run: 1, attempts: 1 }]);
     await beats.driver.inspector?.purge('ticks');
+    await beats.clock.advance('10s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 40));
+  });
+
+  it('sends one at a time after it was late, where the overlap policy says so', async () => {
+    const beats = open();
+    await (await beats.start({ ...every10s, overlap: 'skip' })).stop();
+    await beats.clock.advance('35s');
+    await beats.start({ ...every10s, overlap: 'skip' });
+    expect(await beats.sent()).toEqual(idsFrom('ten', 30));
+    expect(beats.warnings.join()).toContain('2 occurrence(s) skipped');
+  });
+
+  it('skips also where the results do not show what waits in the broker', async () => {
+    const elsewhere = memoryDriver();
+    const beats = open((stores) => ({ ...stores, results: elsewhere.results, showsWaiting: false, atomicFire: false }));
+    await beats.start({ ...every10s, overlap: 'skip' });
+    await beats.clock.advance('35s');
+    const [first] = idsFrom('ten', 10) as [string];
+    expect(await beats.sent()).toEqual([first]);
+    expect((await elsewhere.results?.get([first]))?.[0]).toMatchObject({ state: 'PENDING', periodicTaskName: 'ten' });
+    await beats.run('tick', first);
+    await elsewhere.results?.put([{ taskId: first, state: 'SUCCESS', name: 'tick', run: 1, attempts: 1 }]);
     await beats.clock.advance('10s');
     expect(await beats.sent()).toEqual(idsFrom('ten', 40));
   });
