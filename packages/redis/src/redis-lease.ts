@@ -13,6 +13,8 @@ export interface Receipt {
   readonly id: string;
   /** A runner of it was lost before. */
   readonly isSuspect: boolean;
+  /** Ours; in a settlement that is under way; or somebody else's, or nobody's any more. */
+  standing: 'held' | 'settling' | 'over';
 }
 
 export interface RedisLeaseOptions {

@@ -26,6 +26,9 @@ const KNOWN: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'manager',
 ]);
 
+/** A call without any; it need not be checked. */
+export const NO_OPTIONS: ApplyOptions = Object.freeze({});
+
 /** Options that types cannot vouch for: a typing mistake must not run a task at once that should wait an hour. */
 export function checkApplyOptions(options: ApplyOptions): void {
   for (const key of Object.keys(options)) {
@@ -45,8 +48,8 @@ export function checkApplyOptions(options: ApplyOptions): void {
     if (options[field] !== undefined && !isRecord(options[field])) throw invalid(field, options[field], 'an object');
   }
   for (const field of ['link', 'linkError'] as const) {
-    const given = [options[field] ?? []].flat();
-    if (!given.every(isSignature)) {
+    const given = options[field];
+    if (given !== undefined && ![given].flat().every(isSignature)) {
       throw invalid(field, options[field], 'a signature or several, as client.for(Tasks).method.s() makes them');
     }
   }

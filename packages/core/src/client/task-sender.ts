@@ -18,7 +18,7 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
 import type { MessageBuilder } from './message-builder.js';
 import { messageBuilder } from './message-builder.js';
-import { checkApplyOptions, checkArguments } from './apply-options.js';
+import { checkApplyOptions, checkArguments, NO_OPTIONS } from './apply-options.js';
 import { mayPass } from './publish-outcome.js';
 import type { ApplyOptions, PublishRetry, TaskCall } from './task-call.js';
 import type { TaskHandleContext } from './task-handle.js';
@@ -87,12 +87,10 @@ export class TaskSender {
     requests: readonly SendRequest[],
     options: Pick<ApplyOptions, 'manager' | 'retry'> = {},
   ): Promise<TaskHandle[]> {
-    const messages = await Promise.all(
-      requests.map((request) => {
-        const definition = this.options.registry.find(request.task)?.definition;
-        return this.message(request.task, definition, request.args ?? [], request.options ?? {});
-      }),
-    );
+    const messages = await allOf(requests, (request) => {
+      const definition = this.options.registry.find(request.task)?.definition;
+      return this.message(request.task, definition, request.args ?? [], request.options ?? NO_OPTIONS);
+    });
     const named = requests.flatMap((request) => request.options?.taskId ?? []);
     if (options.manager === undefined) await this.forgetEnded(named);
     await this.publish(messages, options);
@@ -137,7 +135,8 @@ export class TaskSender {
     args: readonly unknown[],
     options: ApplyOptions,
   ): Promise<TaskHandle<R>> {
-    const message = await this.message(name, definition, args, options);
+    const built = this.message(name, definition, args, options);
+    const message = built instanceof Promise ? await built : built;
     if (options.taskId !== undefined && options.manager === undefined) await this.forgetEnded([options.taskId]);
     await this.publish([message], options);
     return this.handle<R>(message.id);
@@ -158,7 +157,7 @@ export class TaskSender {
         fields: { field: 'taskId', value: options.taskId },
       });
     }
-    const messages = await Promise.all(calls.map((args) => this.message(name, definition, args, options)));
+    const messages = await allOf(calls, (args) => this.message(name, definition, args, options));
     await this.publish(messages, options);
     return messages.map((message) => this.handle<R>(message.id));
   }
@@ -175,28 +174,33 @@ export class TaskSender {
     return (await this.options.runHere(await this.message(name, definition, args, {}))) as R;
   }
 
-  private async message(
+  /** A promise only where a schema is asynchronous: every task would pay for it. */
+  private message(
     name: string,
     definition: TaskDefinition | undefined,
     args: readonly unknown[],
     options: ApplyOptions,
-  ): Promise<OutgoingMessage> {
-    return this.builder.build(await this.call(name, definition, args, options), definition);
+  ): OutgoingMessage | Promise<OutgoingMessage> {
+    const call = this.call(name, definition, args, options);
+    return call instanceof Promise
+      ? call.then((checked) => this.builder.build(checked, definition))
+      : this.builder.build(call, definition);
   }
 
-  private async call(
+  private call(
     name: string,
     definition: TaskDefinition | undefined,
     args: readonly unknown[],
     options: ApplyOptions,
-  ): Promise<TaskCall> {
-    checkApplyOptions(options);
+  ): TaskCall | Promise<TaskCall> {
+    if (options !== NO_OPTIONS) checkApplyOptions(options);
     checkArguments(name, args);
     const kwargs = options.kwargs ?? {};
     // Only a check: what travels is what the caller gave, and the worker validates and transforms it again.
     const bound = definition === undefined ? undefined : bindArguments(definition, { args, kwargs });
-    if (bound instanceof Promise) await bound;
-    return callFrom(name, args, kwargs, options, this.options.clock);
+    return bound instanceof Promise
+      ? bound.then(() => callFrom(name, args, kwargs, options, this.options.clock))
+      : callFrom(name, args, kwargs, options, this.options.clock);
   }
 
   /** An id that is used again is another task: the record of the one that has ended would stand in the way of its own. */
@@ -217,25 +221,25 @@ export class TaskSender {
     messages: readonly OutgoingMessage[],
     options: Pick<ApplyOptions, 'manager' | 'retry'>,
   ): Promise<void> {
-    await this.options.ready?.();
+    if (this.options.ready !== undefined) await this.options.ready();
     if (options.manager !== undefined) {
       throwFirst(await this.publishIn(messages, options.manager));
       return;
     }
-    const retry = retrySchedule(options.retry, this.options.settings.publishRetries);
+    const { publishRetries } = this.options.settings;
+    const retry = retrySchedule(options.retry, publishRetries);
     const began = this.options.clock.now();
-    let open = await this.addressed(messages);
+    let open = this.options.stores.results?.expect === undefined ? messages : await this.addressed(messages);
+    let outcomes = await this.tryPublish(open);
+    if (outcomes.every((outcome) => !('error' in outcome))) return;
     for (let attempt = 0; ; attempt += 1) {
-      const outcomes = await this.tryPublish(open);
       const again = open.filter((_, index) => mayPass(outcomes[index]));
-      if (again.length === 0 || attempt >= retry.max) {
-        throwFirst(outcomes);
-        return;
-      }
+      if (again.length === 0 || attempt >= retry.max) return throwFirst(outcomes);
       throwFirst(outcomes.filter((outcome) => !mayPass(outcome)));
       await this.options.clock.sleep(Math.min(retry.maxDelayMs, retry.delayMs * 2 ** attempt));
       open = await this.unheard(again, began);
       if (open.length === 0) return;
+      outcomes = await this.tryPublish(open);
     }
   }
 
@@ -292,6 +296,29 @@ export class TaskSender {
   }
 }
 
+/** Without a promise where none is needed. */
+function allOf<T>(
+  items: readonly T[],
+  make: (item: T) => OutgoingMessage | Promise<OutgoingMessage>,
+): readonly OutgoingMessage[] | Promise<readonly OutgoingMessage[]> {
+  let isComplete = true;
+  const made = items.map((item) => {
+    const one = attempted(() => make(item));
+    if (one instanceof Promise) isComplete = false;
+    return one;
+  });
+  return isComplete ? (made as OutgoingMessage[]) : Promise.all(made);
+}
+
+/** Of several that fail, each in its own way, all are heard. */
+function attempted<T>(make: () => T | Promise<T>): T | Promise<T> {
+  try {
+    return make();
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}
+
 function throwFirst(outcomes: readonly PublishOutcome[]): void {
   for (const outcome of outcomes) {
     if (!('error' in outcome)) continue;
@@ -306,11 +333,12 @@ function throwFirst(outcomes: readonly PublishOutcome[]): void {
 }
 
 function retrySchedule(retry: PublishRetry | false | undefined, defaultMax: number) {
+  if (retry === undefined) return { max: defaultMax, delayMs: 100, maxDelayMs: 1_000 };
   if (retry === false) return { max: 0, delayMs: 0, maxDelayMs: 0 };
   return {
-    max: retry?.max ?? defaultMax,
-    delayMs: toMilliseconds(retry?.delay ?? 100, 'retry.delay'),
-    maxDelayMs: toMilliseconds(retry?.maxDelay ?? 1_000, 'retry.maxDelay'),
+    max: retry.max ?? defaultMax,
+    delayMs: toMilliseconds(retry.delay ?? 100, 'retry.delay'),
+    maxDelayMs: toMilliseconds(retry.maxDelay ?? 1_000, 'retry.maxDelay'),
   };
 }
 

@@ -5,7 +5,7 @@ import { isTaskQueueError, TaskError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
 import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
-import type { Delivery, Settlement } from '../ports/delivery.js';
+import type { Delivery, SettleOutcome, Settlement } from '../ports/delivery.js';
 import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
 import type { Outcome } from '../task/task-outcome.js';
@@ -102,16 +102,12 @@ export class Executor {
     return peak;
   }
 
-  /** Takes a delivery whose slot is free. Never rejects: what goes wrong is logged and left to the lease. */
-  async execute(delivery: Delivery): Promise<void> {
-    let isParked = false;
+  /** Takes a delivery whose slot is free. Never throws: what goes wrong is logged and left to the lease. */
+  execute(delivery: Delivery): void {
     try {
-      isParked = (await this.process(delivery)) === 'parked';
+      this.process(delivery);
     } catch (error) {
-      const stack = error instanceof Error ? error.stack : undefined;
-      this.options.logger.error('A delivery could not be processed; its lease will end.', stack, 'Executor');
-    } finally {
-      if (!isParked) this.options.onSettled(delivery);
+      this.unprocessed(delivery, error);
     }
   }
 
@@ -136,8 +132,8 @@ export class Executor {
     if (run !== undefined) this.interrupt(run.delivery, reason);
   }
 
-  /** Throws or rejects. Not async, nor is what it only hands on: each such function costs every task a promise. */
-  private process(delivery: Delivery): Promise<void | 'parked'> {
+  /** Not async, nor is what it hands on to: each such function costs every task a promise, and keeps alive what it knows. */
+  private process(delivery: Delivery): void {
     const { decoding, registry, clock } = this.options;
     let envelope: TaskEnvelope;
     try {
@@ -146,14 +142,12 @@ export class Executor {
       return this.refused(refuse.malformed(delivery, error));
     }
     const task = registry.find(envelope.task);
-    const refusal = this.admission(delivery, envelope, task);
+    const now = clock.now();
+    const refusal = this.admission(delivery, envelope, task, now);
     if (refusal !== undefined) return this.refused(refusal);
-    const parked = parkEarly(delivery, envelope, clock.now());
+    const parked = parkEarly(delivery, envelope, now);
     if (parked !== undefined) return this.withoutSlot(parked);
-    if (!this.options.rates.isIdle) {
-      const held = this.heldByRate(delivery, envelope);
-      if (held !== undefined) return held;
-    }
+    if (!this.options.rates.isIdle && this.isHeldByRate(delivery, envelope)) return;
     let message: TaskMessage;
     try {
       // The envelope is ours alone, so it may become the message.
@@ -161,32 +155,29 @@ export class Executor {
     } catch (error) {
       return this.refused(refuse.undecodable(delivery, envelope, error));
     }
-    return this.run(delivery, task as RegisteredTask, message);
+    void this.run(delivery, task as RegisteredTask, message);
   }
 
-  /** Undefined for what may start. */
-  private heldByRate(delivery: Delivery, envelope: TaskEnvelope): Promise<void | 'parked'> | undefined {
+  /** Whether it may not start yet: then it is parked, or goes back to the broker. */
+  private isHeldByRate(delivery: Delivery, envelope: TaskEnvelope): boolean {
     const admission = this.options.rates.admit(envelope.task, delivery, `${envelope.id}:${delivery.run}`);
-    if (admission === 'start') return undefined;
-    if (admission !== 'parked') return this.withoutSlot(postponed(delivery, envelope, admission.delayMs));
-    this.options.onRefused();
-    return Promise.resolve('parked');
+    if (admission === 'start') return false;
+    if (admission === 'parked') this.options.onRefused();
+    else this.withoutSlot(postponed(delivery, envelope, admission.delayMs));
+    return true;
   }
 
-  /** Gives back what was parked and has to wait for longer. Never rejects, as `execute`. */
-  async postpone(delivery: Delivery, delayMs: number): Promise<void> {
-    const { settler, decoding, logger } = this.options;
+  /** Gives back what was parked and has to wait for longer. Never throws, as `execute`. */
+  postpone(delivery: Delivery, delayMs: number): void {
     try {
-      await settler.settle(postponed(delivery, openEnvelope(delivery.message, decoding), delayMs));
+      const envelope = openEnvelope(delivery.message, this.options.decoding);
+      this.options.settler.end(postponed(delivery, envelope, delayMs), this.settled);
     } catch (error) {
-      logger.warn(`A delivery could not be given back; its lease will end: ${String(error)}`, 'Executor');
-    } finally {
-      this.options.onSettled(delivery);
+      this.unprocessed(delivery, error);
     }
   }
 
-  private admission(delivery: Delivery, envelope: TaskEnvelope, task: RegisteredTask | undefined) {
-    const now = this.options.clock.now();
+  private admission(delivery: Delivery, envelope: TaskEnvelope, task: RegisteredTask | undefined, now: number) {
     if (lossesOf(delivery, envelope) >= this.options.maxLost) return refuse.poison(delivery, envelope);
     if (task === undefined) return refuse.unknownTask(delivery, envelope);
     if (envelope.expires !== undefined && envelope.expires <= now) return refuse.expired(delivery, envelope);
@@ -195,10 +186,10 @@ export class Executor {
     return undefined;
   }
 
-  private async refused(refusal: Refusal): Promise<void> {
+  private refused(refusal: Refusal): void {
     const { policy, events } = this.options;
     events.emit(refusal.event);
-    await this.withoutSlot(policy.settleRefusal(refusal, this.chordMember(refusal)));
+    this.withoutSlot(policy.settleRefusal(refusal, this.chordMember(refusal)));
   }
 
   /** The whole message of a refused task that may be a member of a chord; headers do not say of which. */
@@ -211,35 +202,57 @@ export class Executor {
     }
   }
 
-  private async withoutSlot(settlement: Settlement): Promise<void> {
-    const settled = this.options.settler.settle(settlement);
+  private withoutSlot(settlement: Settlement): void {
+    this.options.settler.end(settlement, this.settled);
     this.options.onRefused();
-    await settled;
   }
 
+  private readonly settled = (_outcome: SettleOutcome, settlement: Settlement): void =>
+    this.options.onSettled(settlement.delivery);
+
+  private unprocessed(delivery: Delivery, error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.options.logger.error('A delivery could not be processed; its lease will end.', stack, 'Executor');
+    this.options.onSettled(delivery);
+  }
+
+  /** Never rejects. */
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {
-    const { settler, clock, events, endedBefore } = this.options;
+    const { settler, clock, events, endedBefore, lookahead } = this.options;
+    const early = task.definition.ack === 'early';
+    try {
+      const hasToWait = early || this.byTask.has(message.id) || endedBefore.mayHave(delivery, message);
+      if (hasToWait && !(await this.mayBegin(delivery, message, early))) return;
+      const run = this.begin(delivery, task, message);
+      if (events.heard) events.emit({ type: 'task-started', task: run.facts });
+      if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
+      const began = clock.monotonic();
+      const outcome = this.overruled(run, await this.runInPool(run));
+      const runtimeMs = clock.monotonic() - began;
+      lookahead.observe(runtimeMs);
+      this.finish(run);
+      const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
+      if (settlement !== undefined && !early) return settler.end(settlement, this.settled);
+      if (settlement !== undefined) await settler.complete(settlement);
+      this.options.onSettled(delivery);
+    } catch (error) {
+      this.unprocessed(delivery, error);
+    }
+  }
+
+  /** False when it is over already, and seen to. */
+  private async mayBegin(delivery: Delivery, message: TaskMessage, early: boolean): Promise<boolean> {
+    const { settler, endedBefore, onAcknowledged, onSettled } = this.options;
     if (this.byTask.has(message.id)) await this.endOf(message.id);
     if (endedBefore.mayHave(delivery, message) && (await endedBefore.has(message))) {
-      return this.withoutSlot({ kind: 'ack', delivery });
+      this.withoutSlot({ kind: 'ack', delivery });
+      return false;
     }
-    const early = task.definition.ack === 'early';
-    if (early) {
-      if ((await settler.settle({ kind: 'ack', delivery })) === 'lost') return;
-      this.options.onAcknowledged(delivery);
-    }
-    const run = this.begin(delivery, task, message);
-    if (events.heard) events.emit({ type: 'task-started', task: run.facts });
-    if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
-    const began = clock.monotonic();
-    const outcome = this.overruled(run, await this.runInPool(run));
-    const runtimeMs = clock.monotonic() - began;
-    this.options.lookahead.observe(runtimeMs);
-    this.finish(run);
-    const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
-    if (settlement === undefined) return;
-    if (early) await settler.complete(settlement);
-    else await settler.settle(settlement);
+    if (!early) return true;
+    const isOurs = (await settler.settle({ kind: 'ack', delivery })) === 'settled';
+    if (isOurs) onAcknowledged(delivery);
+    else onSettled(delivery);
+    return isOurs;
   }
 
   /** Whatever a handler asked for, its message is settled: it would stay leased to this worker otherwise, and its caller wait. */
@@ -275,7 +288,7 @@ export class Executor {
   }
 
   private runInPool(run: Run): Promise<Outcome> {
-    const { pool, clock } = this.options;
+    const { pool } = this.options;
     const { hardMs, softMs } = this.options.limits.of(run.message, run.task.definition);
     const execution: Execution = {
       message: hardMs === run.message.timeLimitMs ? run.message : { ...run.message, timeLimitMs: hardMs },
@@ -286,11 +299,24 @@ export class Executor {
       deadline: hardMs === undefined ? undefined : run.startedAt + hardMs,
       wantsValue: this.options.policy.wantsValue(run),
     };
-    const terminate = (): void => pool.terminate(execution);
-    if (pool.preemptible) this.killers.set(run.delivery, terminate);
+    if (pool.preemptible) this.killers.set(run.delivery, this.terminator(execution));
     if (softMs === undefined && hardMs === undefined) return pool.run(execution, run);
-    const limiter = timeLimiter({ clock, softMs, hardMs, run, terminate });
+    return this.runWithin(softMs, hardMs, execution, run);
+  }
+
+  private runWithin(
+    softMs: number | undefined,
+    hardMs: number | undefined,
+    execution: Execution,
+    run: Run,
+  ): Promise<Outcome> {
+    const { pool, clock } = this.options;
+    const limiter = timeLimiter({ clock, softMs, hardMs, run, terminate: this.terminator(execution) });
     return pool.run(execution, run).finally(() => limiter.cancel());
+  }
+
+  private terminator(execution: Execution): () => void {
+    return () => this.options.pool.terminate(execution);
   }
 
   /** What stopped a run from outside decides its outcome, unless the handler succeeded all the same. */

@@ -146,7 +146,8 @@ export class OutcomePolicy {
   record(run: Run, state: TaskState, extra: Partial<ResultRecord> = {}): ResultRecord {
     const { message, delivery } = run;
     const periodic = message.customHeaders['periodic_task_name'];
-    return {
+    // Member by member, as this is made for every task whose result is kept, and copies of copies take their time.
+    const record: RecordInMaking = {
       taskId: message.id,
       state,
       name: message.task,
@@ -154,16 +155,16 @@ export class OutcomePolicy {
       attempts: run.attempt,
       queue: delivery.queue,
       worker: this.options.worker,
-      ...(run.argsRepr === undefined ? {} : { argsRepr: run.argsRepr }),
-      ...(run.kwargsRepr === undefined ? {} : { kwargsRepr: run.kwargsRepr }),
       rootId: message.rootId,
-      ...(message.parentId === undefined ? {} : { parentId: message.parentId }),
-      ...(message.group === undefined ? {} : { groupId: message.group }),
-      ...(message.replyTo === '' ? {} : { replyTo: message.replyTo }),
-      ...(typeof periodic === 'string' ? { periodicTaskName: periodic } : {}),
-      ...(delivery.enqueuedAt === undefined ? {} : { createdAt: delivery.enqueuedAt }),
-      ...extra,
     };
+    if (run.argsRepr !== undefined) record.argsRepr = run.argsRepr;
+    if (run.kwargsRepr !== undefined) record.kwargsRepr = run.kwargsRepr;
+    if (message.parentId !== undefined) record.parentId = message.parentId;
+    if (message.group !== undefined) record.groupId = message.group;
+    if (message.replyTo !== '') record.replyTo = message.replyTo;
+    if (typeof periodic === 'string') record.periodicTaskName = periodic;
+    if (delivery.enqueuedAt !== undefined) record.createdAt = delivery.enqueuedAt;
+    return Object.assign(record, extra);
   }
 
   /** Will anybody see what it returns? Otherwise it may be anything. */
@@ -195,11 +196,10 @@ export class OutcomePolicy {
     if (result === undefined && follow.length === 0 && !this.keepsResult(run)) {
       return { kind: 'ack', delivery: run.delivery };
     }
-    const record = this.record(run, 'SUCCESS', {
-      ...this.times(run),
-      ...(result === undefined ? {} : { result }),
-      ...(follow.length === 0 ? {} : { children: follow.map((one) => one.id) }),
-    });
+    const extra = this.times(run);
+    if (result !== undefined) extra.result = result;
+    if (follow.length > 0) extra.children = follow.map((one) => one.id);
+    const record = this.record(run, 'SUCCESS', extra);
     return this.end(finished, { results: this.keep(run, [record]), publish: follow, ...chordNews(opened, ended) });
   }
 
@@ -343,19 +343,22 @@ export class OutcomePolicy {
   }
 
   private refusalRecord({ delivery, envelope, verdict }: Refusal): ResultRecord {
+    const definition = envelope === undefined ? undefined : this.options.registry.find(envelope.task)?.definition;
+    const expiresMs = this.expiresMs(definition);
+    const doneAt = this.options.clock.now();
     const base = {
       taskId: envelope?.id ?? '',
       name: envelope?.task ?? '',
       run: delivery.run,
       attempts: (envelope?.retries ?? 0) + (envelope === undefined ? 0 : lossesOf(delivery, envelope)),
       queue: delivery.queue,
-      doneAt: this.options.clock.now(),
+      doneAt,
     };
     const common = {
       worker: this.options.worker,
       ...(envelope === undefined || envelope.replyTo === '' ? {} : { replyTo: envelope.replyTo }),
       ...(delivery.enqueuedAt === undefined ? {} : { createdAt: delivery.enqueuedAt }),
-      ...this.expiry(this.options.registry.find(base.name)?.definition.resultExpiresMs ?? this.options.resultExpiresMs),
+      ...(expiresMs === 0 ? {} : { expiresAt: doneAt + expiresMs }),
     };
     return verdict.kind === 'revoked'
       ? { ...revokedRecord({ ...base, reason: verdict.reason }), ...common }
@@ -371,18 +374,21 @@ export class OutcomePolicy {
     return this.keepsResult(run) ? records : [];
   }
 
-  private times(run: Run): Partial<ResultRecord> {
-    return {
-      startedAt: run.startedAt,
-      doneAt: this.options.clock.now(),
-      ...this.expiry(run.task.definition.resultExpiresMs ?? this.options.resultExpiresMs),
-    };
+  private times(run: Run): Partial<RecordInMaking> {
+    const doneAt = this.options.clock.now();
+    const times: Partial<RecordInMaking> = { startedAt: run.startedAt, doneAt };
+    const expiresMs = this.expiresMs(run.task.definition);
+    if (expiresMs > 0) times.expiresAt = doneAt + expiresMs;
+    return times;
   }
 
-  private expiry(ms: number | undefined): Partial<ResultRecord> {
-    return ms === undefined || ms === 0 ? {} : { expiresAt: this.options.clock.now() + ms };
+  /** 0: never. */
+  private expiresMs(definition: TaskDefinition | undefined): number {
+    return definition?.resultExpiresMs ?? this.options.resultExpiresMs ?? 0;
   }
 }
+
+type RecordInMaking = { -readonly [Field in keyof ResultRecord]: ResultRecord[Field] };
 
 const NOTHING: Expansion = { calls: [], opened: [] };
 

@@ -85,7 +85,7 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     locks: stores.locks,
     limits: registeredRates(init.registry),
     resume: (delivery) => fetcher.resumeParked(delivery),
-    postpone: (delivery, delayMs) => void executor.postpone(delivery, delayMs),
+    postpone: (delivery, delayMs) => executor.postpone(delivery, delayMs),
   });
   const executor: Executor = makeExecutor(init, {
     builder,
@@ -107,7 +107,7 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     rates,
     clock,
     logger,
-    execute: (delivery) => void executor.execute(delivery),
+    execute: (delivery) => executor.execute(delivery),
     leaseMs,
     release: async (delivery) => {
       leases.forget(delivery);
