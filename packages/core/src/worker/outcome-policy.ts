@@ -28,6 +28,8 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import type { RetryOptions } from '../task/task-signals.js';
 import type { TaskState } from '../task/task-state.js';
 import type { Run } from './run.js';
+import type { RecordInMaking } from './run-record.js';
+import { runRecord } from './run-record.js';
 import type { Refusal } from './refusal.js';
 import { lossesOf, refuse } from './refusal.js';
 import { hardError } from './time-limiter.js';
@@ -142,29 +144,8 @@ export class OutcomePolicy {
     return this.options.results && (!ignoreResult || storeErrorsEvenIfIgnored);
   }
 
-  /** A record of this run with what every record has. */
   record(run: Run, state: TaskState, extra: Partial<ResultRecord> = {}): ResultRecord {
-    const { message, delivery } = run;
-    const periodic = message.customHeaders['periodic_task_name'];
-    // Member by member, as this is made for every task whose result is kept, and copies of copies take their time.
-    const record: RecordInMaking = {
-      taskId: message.id,
-      state,
-      name: message.task,
-      run: delivery.run,
-      attempts: run.attempt,
-      queue: delivery.queue,
-      worker: this.options.worker,
-      rootId: message.rootId,
-    };
-    if (run.argsRepr !== undefined) record.argsRepr = run.argsRepr;
-    if (run.kwargsRepr !== undefined) record.kwargsRepr = run.kwargsRepr;
-    if (message.parentId !== undefined) record.parentId = message.parentId;
-    if (message.group !== undefined) record.groupId = message.group;
-    if (message.replyTo !== '') record.replyTo = message.replyTo;
-    if (typeof periodic === 'string') record.periodicTaskName = periodic;
-    if (delivery.enqueuedAt !== undefined) record.createdAt = delivery.enqueuedAt;
-    return Object.assign(record, extra);
+    return runRecord(run, this.options.worker, state, extra);
   }
 
   /** Will anybody see what it returns? Otherwise it may be anything. */
@@ -387,8 +368,6 @@ export class OutcomePolicy {
     return definition?.resultExpiresMs ?? this.options.resultExpiresMs ?? 0;
   }
 }
-
-type RecordInMaking = { -readonly [Field in keyof ResultRecord]: ResultRecord[Field] };
 
 const NOTHING: Expansion = { calls: [], opened: [] };
 
