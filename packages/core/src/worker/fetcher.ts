@@ -137,8 +137,8 @@ export class Fetcher {
         const deliveries = await this.options.consumer.receive({ ...plan, signal: asking });
         this.lastSuccess = clock.monotonic();
         failures = 0;
-        // An answer that waited for us while we were frozen is not news: giving it back asks the store.
         this.options.queues.hold(deliveries);
+        // An answer that waited for us while we were frozen is not news: giving it back asks the store.
         if (this.options.leases.stoodStillSince(askedAt)) await this.release(deliveries);
         else if (deliveries.length > 0) this.take(deliveries);
         if (this.paused) await this.giveBackAll();
@@ -301,7 +301,10 @@ export class Fetcher {
   }
 
   private async release(deliveries: readonly Delivery[]): Promise<void> {
-    await Promise.all(deliveries.map((delivery) => this.options.release(delivery)));
-    for (const delivery of deliveries) this.options.queues.end(delivery);
+    try {
+      await Promise.all(deliveries.map((delivery) => this.options.release(delivery)));
+    } finally {
+      for (const delivery of deliveries) this.options.queues.end(delivery);
+    }
   }
 }

@@ -295,6 +295,8 @@ describe('a worker with a secret', () => {
     };
     expect(verifier.refusal(sign(clock.now() - 61_000))).toContain('more than a minute');
     expect(verifier.refusal(sign(clock.now() + 61_000))).toContain('more than a minute');
+    const changed = { ...sign(clock.now()), body: writeCommand({ method: 'ping', arguments: {} }).message.body };
+    expect(verifier.refusal(changed)).toBe('its signature is wrong');
     const fresh = sign(clock.now() - 59_000);
     expect([verifier.refusal(fresh), verifier.refusal(fresh)]).toEqual([undefined, 'it was heard before']);
   });

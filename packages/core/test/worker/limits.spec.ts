@@ -137,13 +137,15 @@ describe('a task with a rate', () => {
     }
   });
 
-  it('that is stopped while it is parked goes back to its queue', async () => {
+  it('that is paused, or stopped, while it is parked goes back to its queue', async () => {
     const queue = queueUnderTest({ worker: { concurrency: 4 } });
     let ran = 0;
     queue.task('limited', () => void (ran += 1), { rateLimit: '2/s' });
     const worker = await queue.work();
     for (let one = 0; one < 3; one += 1) await queue.send('limited');
     await eventually(() => expect(ran).toBe(1));
+    worker.pause();
+    await eventually(async () => expect(await leased(queue.stores.inspector, 'default')).toBe(0), 300);
     await worker.stop({ graceMs: 0 });
     const [facts] = (await queue.stores.inspector?.queues()) ?? [];
     expect((facts?.ready ?? 0) + (facts?.delayed ?? 0) + ran).toBe(3);
