@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { VERSION } from '@taskqueue/core';
 import { describe, expect, it } from 'vitest';
 
 const packages = readdirSync('packages').sort();
@@ -68,6 +69,10 @@ describe('the packages', () => {
       if (path === './package.json') continue;
       expect(Object.keys(target)).toEqual(['@taskqueue/source', 'types', 'default']);
     }
+  });
+
+  it('tell the version that they have', () => {
+    expect(VERSION).toBe(manifest('core')['version']);
   });
 
   it('core depends on nothing of Nest, and drivers on core only', () => {

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { TaskClient, TaskQueueModule, TaskQueueRuntime } from '@taskqueue/nestjs';
+import { ControlBus, TaskClient, TaskQueueModule, TaskQueueRuntime } from '@taskqueue/nestjs';
 import type { TaskHandle } from '@taskqueue/nestjs';
 import { silentLogger } from '@taskqueue/core';
 import { eventually } from '@taskqueue/core/testing';
@@ -115,6 +115,26 @@ function alive(pid: number): boolean {
 }
 
 describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool) => {
+  it('grows while tasks wait, and replaces its children when it is told to', async () => {
+    const scene = await (await Scene.open(['--pool', pool, '--autoscale', '3,1', '-n', 'w@host'])).runs();
+    const bus = scene.app.get(ControlBus);
+    const say = async (method: string): Promise<any> =>
+      (await bus.call(method, {}, { destination: ['w@host'], timeout: '10s' })).get('w@host');
+    const where = async (): Promise<string> => {
+      const { pid, thread } = await scene.run<{ pid: number; thread: number }>('where');
+      return `${pid}:${thread}`;
+    };
+    const before = await where();
+    expect(await say('stats')).toMatchObject({ pool: { 'max-concurrency': 1 } });
+    for (let one = 0; one < 3; one += 1) await scene.send('hash', [5_000]);
+    await eventually(async () => {
+      expect(await say('stats')).toMatchObject({ pool: { 'max-concurrency': 3 } });
+    }, 10_000);
+    expect(await say('pool_restart')).toEqual({ ok: 'reload started' });
+    await eventually(async () => expect(await say('active')).toEqual([]), 25_000);
+    expect(await where()).not.toBe(before);
+  });
+
   it('has everything inside its children that it has in the worker', async () => {
     const scene = await (await Scene.open(['--pool', pool, '-c', '2'])).runs();
     expect(await scene.run('greet', [' Ada '])).toBe('Hello Ada!');

@@ -7,6 +7,13 @@ import type { Scene } from './scene.js';
 
 const busOf = ({ stores }: NodePeer) => new ControlBus({ pubsub: stores.pubsub, clock: systemClock });
 
+/** The command line, run by the Python client. */
+const CELERY_COMMAND = `
+import subprocess, sys
+done = subprocess.run([sys.executable, '-m', 'celery', '-A', 'tasks', *command], capture_output=True, text=True)
+{'code': done.returncode, 'out': done.stdout + done.stderr}
+`;
+
 /** Commands to workers and their answers, both ways. */
 export function controlScenarios(scene: () => Scene): void {
   describe('remote control', () => {
@@ -52,6 +59,125 @@ export function controlScenarios(scene: () => Scene): void {
       expect(await say('dance')).toEqual([{ [name]: { error: 'unknown command: dance' } }]);
       await python.run('app.control.shutdown(destination=[name])', { name });
       await eventually(() => expect(worker.state).toBe('stopped'), 10_000);
+    });
+
+    it.concurrent('Python adds a queue to our worker and takes it off again', async () => {
+      const { node, python } = scene();
+      const name = `w${randomUUID()}@js`;
+      const [own, extra] = [scene().queue('own'), scene().queue('extra')];
+      const worker = await node.work({ name, queues: [own], concurrency: 1 });
+      const handle = await node.sender.sendTask<number>('js.add', [2, 3], {}, { queue: extra });
+      const command = ['control', '-d', name, '-t', '5', 'add_consumer', extra];
+      const said = await python.run<{ code: number; out: string }>(CELERY_COMMAND, { command });
+      expect(said).toMatchObject({ code: 0, out: expect.stringContaining(`add consumer ${extra}`) as string });
+      expect(await handle.get({ timeout: '10s' })).toBe(5);
+      expect(worker.status().queues).toEqual([own, extra]);
+      const taken = await python.run('app.control.cancel_consumer(queue, destination=[name], reply=True, timeout=5)', {
+        queue: extra,
+        name,
+      });
+      expect(taken).toEqual([{ [name]: { ok: `no longer consuming from ${extra}` } }]);
+      expect(worker.status().queues).toEqual([own]);
+    });
+
+    it.concurrent('Python limits the rate and the time of our tasks, and scales our pool', async () => {
+      const { node, python } = scene();
+      const name = `w${randomUUID()}@js`;
+      const queue = scene().queue('limited');
+      const worker = await node.work({ name, queues: [queue], autoscale: '4,1' });
+      const control = (call: string): Promise<unknown> =>
+        python.run(`app.control.${call}, destination=[name], reply=True, timeout=5)`, { name });
+      const says = (ok: string) => [{ [name]: { ok } }];
+      expect(await control("rate_limit('js.add', '1/m'")).toEqual(says('new rate limit set successfully'));
+      const send = (task: string, ...args: unknown[]) => node.sender.sendTask(task, args, {}, { queue });
+      await (await send('js.add', 1, 1)).get({ timeout: '10s' });
+      const held = await send('js.add', 2, 2);
+      // What is behind it goes on.
+      await (await send('js.echo', 3)).get({ timeout: '10s' });
+      expect(await held.state()).toBe('PENDING');
+      expect(await control("rate_limit('js.add', 0")).toEqual(says('rate limit disabled successfully'));
+      expect(await control("rate_limit('js.add', 'often'")).toMatchObject([
+        { [name]: { error: expect.stringContaining('must be a rate') as string } },
+      ]);
+      expect(await control("time_limit('js.sleep', soft=0.1, hard=0.2")).toEqual(says('time limits set successfully'));
+      await expect((await send('js.sleep', 30)).get({ timeout: '10s' })).rejects.toMatchObject({
+        code: expect.stringContaining('TIME_LIMIT_EXCEEDED') as string,
+      });
+      expect(await control('autoscale(6, 3')).toEqual(says('autoscale now max=6 min=3'));
+      await eventually(() => expect(worker.status().concurrency).toBeGreaterThanOrEqual(3));
+      expect(await control('pool_restart(None')).toMatchObject([
+        { [name]: { error: expect.stringContaining('no children') as string } },
+      ]);
+    });
+
+    it.concurrent('Python revokes tasks of ours by a stamp, for workers that start later too', async () => {
+      const { node, python } = scene();
+      const name = `w${randomUUID()}@js`;
+      const queue = scene().queue('stamped');
+      const first = await node.work({ name, queues: [queue] });
+      const said = await python.run(
+        "app.control.broadcast('revoke_by_stamped_headers', arguments={'headers': {'customer': stamp}}, destination=[name], reply=True, timeout=5)",
+        { name, stamp: queue },
+      );
+      expect(said).toEqual([{ [name]: { ok: expect.stringContaining('flagged as revoked') as string } }]);
+      await first.stop();
+      const [revoked, other] = await python.run<[string, string]>(
+        "[js('add', 1, 1).apply_async(queue=queue, headers={'stamped_headers': ['customer'], 'stamps': {'customer': [stamp]}}).id for stamp in (queue, 'other')]",
+        { queue },
+      );
+      await node.work({ name: `w${randomUUID()}@js`, queues: [queue] });
+      expect(await python.run('result(id).get(timeout=10)', { id: other })).toBe(2);
+      await eventually(async () => expect(await python.run('result(id).state', { id: revoked })).toBe('REVOKED'));
+    });
+
+    it.concurrent('Python is refused by our worker with a secret, unless it only asks', async () => {
+      const { node, python } = scene();
+      const name = `w${randomUUID()}@js`;
+      const secret = randomUUID();
+      const worker = await node.work({
+        name,
+        queues: [scene().queue('secret')],
+        controlSecret: secret,
+        concurrency: 2,
+      });
+      const refused = { error: 'This worker does not obey "pool_grow": it is not signed.' };
+      expect(await python.run('app.control.ping(destination=[name], timeout=5)', { name })).toEqual([
+        { [name]: { ok: 'pong' } },
+      ]);
+      expect(await python.run('app.control.pool_grow(1, destination=[name], reply=True, timeout=5)', { name })).toEqual(
+        [{ [name]: refused }],
+      );
+      const bus = new ControlBus({ pubsub: node.stores.pubsub, clock: systemClock, secret });
+      const answers = await bus.call('pool_grow', {}, { destination: [name], timeout: '5s' });
+      expect(answers.get(name)).toEqual({ ok: 'pool will grow' });
+      expect(worker.status().concurrency).toBe(3);
+    });
+
+    it.concurrent('Node adds a queue to a worker of Python, and limits its tasks', async () => {
+      const { node } = scene();
+      const [own, extra] = [scene().queue('pyown'), scene().queue('pyextra')];
+      await scene().startPython(own);
+      const name = `${own}@py`;
+      // Signed: a worker of Python's passes that over.
+      const bus = new ControlBus({ pubsub: node.stores.pubsub, clock: systemClock, secret: randomUUID() });
+      const say = async (method: string, parameters = {}): Promise<unknown> =>
+        (await bus.call(method, parameters, { destination: [name], timeout: '10s' })).get(name);
+      expect(await say('add_consumer', { queue: extra })).toEqual({ ok: `add consumer ${extra}` });
+      const handle = await node.sender.sendTask<number>('py.add', [2, 3], {}, { queue: extra });
+      expect(await handle.get({ timeout: '10s' })).toBe(5);
+      expect(await say('rate_limit', { task_name: 'py.add', rate_limit: '100/m' })).toEqual({
+        ok: 'new rate limit set successfully',
+      });
+      expect(await say('time_limit', { task_name: 'py.sleep', soft: 1, hard: 2 })).toEqual({
+        ok: 'time limits set successfully',
+      });
+      expect(await say('cancel_consumer', { queue: extra })).toEqual({ ok: `no longer consuming from ${extra}` });
+      expect(await say('autoscale', { max: 3, min: 1 })).toMatchObject({
+        error: expect.stringContaining('Autoscale not enabled') as string,
+      });
+      expect(await say('pool_restart', { modules: null, reload: false, reloader: null })).toMatchObject({
+        error: expect.stringContaining('Pool restarts not enabled') as string,
+      });
     });
 
     it.concurrent('Node inspects and commands a worker of Python', async () => {

@@ -1,5 +1,6 @@
 import { callScenarios, outcomeScenarios } from './call-scenarios.js';
 import { controlScenarios } from './control-scenarios.js';
+import { eventScenarios } from './event-scenarios.js';
 import { linkScenarios, revocationScenarios } from './link-scenarios.js';
 import { nestScenarios } from './nest-scenarios.js';
 import { optionScenarios } from './option-scenarios.js';
@@ -15,6 +16,7 @@ export function everyScenario(broker: 'Redis' | 'RabbitMQ', scene: () => Scene):
   linkScenarios(scene);
   revocationScenarios(scene);
   controlScenarios(scene);
+  eventScenarios(scene);
   workflowScenarios(scene);
   sharingScenarios(scene);
   nestScenarios(scene);

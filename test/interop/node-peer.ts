@@ -1,6 +1,14 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Driver, Stores, TaskContext, TaskOptions, TaskQueueSettingsInit, WorkerEvent } from '@taskqueue/core';
+import type {
+  Driver,
+  PublishEvents,
+  Stores,
+  TaskContext,
+  TaskOptions,
+  TaskQueueSettingsInit,
+  WorkerEvent,
+} from '@taskqueue/core';
 import {
   composeStores,
   defineTask,
@@ -36,6 +44,11 @@ export class NodePeer {
   private readonly workers: Worker[] = [];
   private readonly settings: TaskQueueSettingsInit;
 
+  /** Of its tasks. */
+  get queue(): string {
+    return this.init.queue;
+  }
+
   private constructor(private readonly init: NodePeerInit) {
     this.settings = {
       defaultQueue: init.queue,
@@ -57,9 +70,10 @@ export class NodePeer {
     return peer;
   }
 
-  /** A client with other settings. */
-  senderWith(settings: TaskQueueSettingsInit): TaskSender {
+  /** A client with other settings. `events` are told of what it sends. */
+  senderWith(settings: TaskQueueSettingsInit, events?: PublishEvents): TaskSender {
     return new TaskSender({
+      ...(events === undefined ? {} : { events }),
       stores: this.stores,
       registry: this.registry,
       settings: validateSettings({ ...this.settings, ...settings }),

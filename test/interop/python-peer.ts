@@ -93,6 +93,8 @@ export interface PythonWorkerOptions {
   /** Processes below it. Default 2. */
   readonly concurrency?: number;
   readonly env?: Record<string, string>;
+  /** It tells what happens to it and its tasks, and hears what others tell. Default false. */
+  readonly events?: boolean;
 }
 
 /** A worker of Celery's, with processes below it. */
@@ -102,16 +104,39 @@ export class PythonWorker {
   /** Resolves when it consumes. */
   static async start(
     surroundings: PythonSurroundings,
-    { queue = surroundings.queue, concurrency = 2, env = {} }: PythonWorkerOptions = {},
+    { queue = surroundings.queue, concurrency = 2, env = {}, events = false }: PythonWorkerOptions = {},
   ): Promise<PythonWorker> {
     const args = ['-m', 'celery', '-A', 'tasks', 'worker', '-Q', queue, '-n', `${queue}@py`, '-l', 'INFO'];
-    const quiet = ['--without-gossip', '--without-mingle', '--without-heartbeat'];
+    const quiet = events ? ['-E', '--without-mingle'] : ['--without-gossip', '--without-mingle', '--without-heartbeat'];
     const child = launch([...args, '-c', String(concurrency), ...quiet], surroundings, env);
     await said(child, child.stderr, ' ready.');
     return new PythonWorker(child);
   }
 
   /** Lets it finish what it runs. */
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null) return;
+    this.child.kill('SIGTERM');
+    await once(this.child, 'exit');
+  }
+}
+
+/** `celery events --dump`: a line for each event. */
+export class PythonDump {
+  readonly lines: string[] = [];
+
+  private constructor(private readonly child: ChildProcessWithoutNullStreams) {
+    createInterface({ input: child.stdout }).on('line', (line) => this.lines.push(line));
+  }
+
+  /** Resolves when it has started; it hears only a moment later. */
+  static async start(surroundings: PythonSurroundings): Promise<PythonDump> {
+    const child = launch(['-m', 'celery', '-A', 'tasks', 'events', '--dump'], surroundings);
+    const dump = new PythonDump(child);
+    await said(child, child.stdout, 'evdump: starting capture');
+    return dump;
+  }
+
   async stop(): Promise<void> {
     if (this.child.exitCode !== null) return;
     this.child.kill('SIGTERM');

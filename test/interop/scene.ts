@@ -10,8 +10,8 @@ import { connect } from 'amqplib';
 import { removeDeclared } from '../../packages/amqp/test/open-driver.js';
 import { RedisServer } from '../support/redis-server.js';
 import { NodePeer } from './node-peer.js';
-import type { PythonSurroundings } from './python-peer.js';
-import { PythonClient, PythonWorker } from './python-peer.js';
+import type { PythonSurroundings, PythonWorkerOptions } from './python-peer.js';
+import { PythonClient, PythonDump, PythonWorker } from './python-peer.js';
 
 export type BrokerName = 'Redis' | 'RabbitMQ';
 
@@ -102,11 +102,21 @@ export class Scene {
     return PythonClient.start({ ...this.surroundings, ...surroundings }, this.pythonEnv);
   }
 
-  async startPython(queue = this.pythonQueue, concurrency = 2): Promise<PythonWorker> {
+  async startPython(
+    queue = this.pythonQueue,
+    concurrency = 2,
+    options: PythonWorkerOptions = {},
+  ): Promise<PythonWorker> {
     this.queues.add(queue);
-    const worker = await PythonWorker.start(this.surroundings, { queue, concurrency, env: this.pythonEnv });
+    const env = this.pythonEnv;
+    const worker = await PythonWorker.start(this.surroundings, { queue, concurrency, env, ...options });
     this.pythonWorkers.push(worker);
     return worker;
+  }
+
+  /** `celery events --dump`; the test stops it. */
+  startDump(): Promise<PythonDump> {
+    return PythonDump.start(this.surroundings);
   }
 
   /** What tasks wrote into the ledger. */

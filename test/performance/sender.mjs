@@ -3,7 +3,8 @@ import { openSide } from './open-side.mjs';
 
 const spec = JSON.parse(process.env.SIDE);
 const side = await openSide(spec);
-const now = () => performance.timeOrigin + performance.now();
+// One clock for all processes of a machine; the origins of two processes' `performance` may be a millisecond apart.
+const monotonic = () => Number(process.hrtime.bigint()) / 1e6;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 if (spec.workload === 'send-spaced') {
@@ -12,7 +13,7 @@ if (spec.workload === 'send-spaced') {
   await sleep(500);
   for (let index = 0; index < spec.n; index += 1) {
     await sleep(15);
-    await side.enqueueStamped(now());
+    await side.enqueueStamped(monotonic());
   }
 } else if (spec.workload === 'send-steadily') {
   const until = performance.now() + (spec.warmUp + spec.seconds + 1) * 1_000;

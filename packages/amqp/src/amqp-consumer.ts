@@ -3,6 +3,7 @@ import type {
   Delivery,
   ExtendOutcome,
   Logger,
+  ReceiveRequest,
   SettleOutcome,
   Settlement,
   Subscription,
@@ -82,7 +83,8 @@ const LONGEST_CLOSE_MS = 3_000;
  * A lease is the channel: what it held is lost with it, and nothing of that can be settled any more (see amqp-held.ts).
  */
 export class AmqpConsumer implements Consumer {
-  private readonly queues: readonly string[];
+  /** What the latest request is about. */
+  private queues: readonly string[];
   private readonly held: AmqpHeld;
   private readonly sorter: AmqpSorter;
   private readonly settler: AmqpSettler;
@@ -109,12 +111,12 @@ export class AmqpConsumer implements Consumer {
     this.unlisten = options.gate.onChange((queue) => this.turned(queue));
   }
 
-  async receive(request: { readonly max: number; readonly signal: AbortSignal }): Promise<readonly Delivery[]> {
-    const { max, signal } = request;
+  async receive(request: ReceiveRequest): Promise<readonly Delivery[]> {
+    const { max, signal, queues = this.options.subscription.queues } = request;
     if (this.closing !== undefined) throw consumerClosed();
     if (max <= 0 || signal.aborted) return [];
     this.receiving += 1;
-    const coming = this.turn.then(() => this.claim(max, AbortSignal.any([signal, this.ending.signal])));
+    const coming = this.turn.then(() => this.claim(max, queues, AbortSignal.any([signal, this.ending.signal])));
     this.turn = coming
       .catch(() => undefined)
       .then(() => {
@@ -143,9 +145,15 @@ export class AmqpConsumer implements Consumer {
     return this.closing;
   }
 
-  private async claim(max: number, signal: AbortSignal): Promise<readonly Delivery[]> {
+  private async claim(max: number, queues: readonly string[], signal: AbortSignal): Promise<readonly Delivery[]> {
     const deadline = performance.now() + LONGEST_WAIT_MS;
     const { gate } = this.options;
+    const wanted = [...new Set(queues)];
+    // Ended as when a queue is paused: what is subscribed to, or has come already, may be what is not wanted now.
+    if (wanted.length !== this.queues.length || !wanted.every((queue) => this.queues.includes(queue))) {
+      this.gateTurned = true;
+    }
+    this.queues = wanted;
     gate.lookAgain(this.queues);
     while (!signal.aborted) {
       const session = await this.live();

@@ -20,6 +20,7 @@ export interface AmqpPubSubOptions {
  * us, and ours by them. On channels of its own, so that nothing of it can close the channels that tasks travel on.
  */
 export class AmqpPubSub implements PubSub {
+  readonly heardByCelery = true;
   private readonly listeners: ChannelListeners;
   private readonly ear: AmqpEar;
   private readonly kinds = new Map<string, Channel['kind']>();

@@ -3,6 +3,7 @@ export { systemClock } from './ambient/clock.js';
 export type { Clock, ClockTimer } from './ambient/clock.js';
 export { silentLogger } from './ambient/logger.js';
 export type { Logger } from './ambient/logger.js';
+export { VERSION } from './ambient/version.js';
 export { newTaskId, occurrenceTaskId } from './ambient/ids.js';
 // For drivers: waiting without polling, sending in few calls
 export { Coalescer } from './async/coalescer.js';
@@ -37,9 +38,11 @@ export { parseDuration, toMilliseconds } from './config/duration.js';
 export type { Duration } from './config/duration.js';
 export { redactUrl } from './config/connection-url.js';
 export { environmentName, settingPaths, settingsFromEnvironment } from './config/environment.js';
+export type { AutoscaleInit, AutoscaleRange } from './config/autoscale.js';
 export { DEFAULT_SETTINGS } from './config/settings.js';
 export type {
   BeatSettings,
+  ClientSettings,
   PoolName,
   TaskQueueSettings,
   TaskQueueSettingsInit,
@@ -53,6 +56,7 @@ export { defineTask } from './task/task-definition.js';
 export type { SchemaAdapter, TaskDefinition, TaskSurroundings } from './task/task-definition.js';
 export { plainHandler, TaskRegistry } from './task/task-registry.js';
 export type { RegisteredTask, TaskHandler, TaskInvocation } from './task/task-registry.js';
+export type { Rate, RateLimit, RateLimitInit, RateScope } from './task/rate-limit.js';
 export type { TaskOptions, TaskSchema } from './task/task-options.js';
 export { MAX_PRIORITY } from './task/task-options.js';
 export type { TaskContext, TaskLogger } from './task/task-context.js';
@@ -93,6 +97,7 @@ export type {
   PublishOptions,
   PublishOutcome,
   QueueDeclaration,
+  ReceiveRequest,
   RecoverReport,
   Subscription,
 } from './ports/broker.js';
@@ -174,6 +179,30 @@ export type { PoolHostOptions } from './pools/pool-host.js';
 export { LocalRunner } from './pools/local-runner.js';
 export type { LocalRunnerOptions } from './pools/local-runner.js';
 export { Beat } from './beat/beat.js';
-export type { BeatOptions, BeatStatus } from './beat/beat.js';
+export type { BeatEvent, BeatOptions, BeatStatus } from './beat/beat.js';
+// Events
+export type {
+  ClusterEvent,
+  ClusterEventOf,
+  ClusterEventPayloads,
+  ClusterEventType,
+  EventOrigin,
+  ExceptionText,
+  OtherEvent,
+  SentTo,
+  TaskDescription,
+  TaskReference,
+  WorkerFacts,
+} from './events/cluster-event.js';
+export { isClusterEventType } from './events/event-fields.js';
+export { EventDispatcher } from './events/event-dispatcher.js';
+export type { EventDispatcherOptions } from './events/event-dispatcher.js';
+export { EventReceiver } from './events/event-receiver.js';
+export type { EventReceiverOptions, ReceiveOptions } from './events/event-receiver.js';
+export { PublishEvents } from './events/publish-events.js';
+export type { OutgoingTask, PublishEvent, PublishListener } from './events/publish-events.js';
+export { sentEvents } from './events/sent-events.js';
+export { LogicalClock } from './message/logical-clock.js';
+export type { Stamps, StampValue } from './control/stamp-revocation.js';
 export { ControlBus } from './control/control-bus.js';
 export type { CallOptions, CommandTarget, ControlBusOptions } from './control/control-bus.js';

@@ -7,6 +7,9 @@ export type { TaskHostOptions } from './decorators/shared-task.decorator.js';
 export { Task, TaskHeader } from './decorators/task-params.decorator.js';
 export { Clocked, Crontab, Every, Solar } from './decorators/schedule.decorator.js';
 export type { CrontabFields, ScheduleDecoratorOptions } from './decorators/schedule.decorator.js';
+export { OnBeatEvent, OnTaskEvent, OnWorkerEvent } from './decorators/on-event.decorator.js';
+export type { EventScope, OnEventOptions } from './decorators/on-event.decorator.js';
+export type { ProcessEvent, ProcessEventOf, ProcessEventType } from './events/process-event.js';
 export { isTaskHost, taskArgumentsOf, taskContextOf } from './execution/task-execution.context.js';
 export type { Enhancers } from './execution/task-pipeline.js';
 export { TaskQueueHealth } from './health/task-queue.health.js';
@@ -17,6 +20,7 @@ export type { RunWorkerOptions } from './lifecycle/run-worker.js';
 export { runBeat } from './lifecycle/run-beat.js';
 export {
   ControlBus,
+  EventReceiver,
   Ignore,
   isTaskQueueError,
   isTerminal,
@@ -34,6 +38,9 @@ export {
 export type {
   ApplyOptions,
   CallOptions,
+  ClusterEvent,
+  ClusterEventOf,
+  ClusterEventType,
   CommandTarget,
   Driver,
   Duration,

@@ -1,7 +1,8 @@
 import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import type { ConfigurableModuleAsyncOptions, DynamicModule } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
-import { ControlBus, TaskClient } from '@taskqueue/core';
+import { ControlBus, EventReceiver, TaskClient } from '@taskqueue/core';
+import { EventExplorer } from './discovery/event.explorer.js';
 import { TaskExplorer } from './discovery/task.explorer.js';
 import { TaskQueueHealth } from './health/task-queue.health.js';
 import { TaskQueueLifecycle } from './lifecycle/task-queue.lifecycle.js';
@@ -42,6 +43,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<TaskQueueModul
   imports: [DiscoveryModule, NestScheduleAdoptionModule],
   providers: [
     TaskExplorer,
+    EventExplorer,
     BeatTimers,
     TaskQueueLifecycle,
     TaskQueueHealth,
@@ -56,8 +58,13 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<TaskQueueModul
       inject: [TaskQueueRuntime],
       useFactory: (runtime: TaskQueueRuntime) => runtime.createControlBus(),
     },
+    {
+      provide: EventReceiver,
+      inject: [TaskQueueRuntime],
+      useFactory: (runtime: TaskQueueRuntime) => runtime.createEventReceiver(),
+    },
   ],
-  exports: [TaskClient, ControlBus, TaskQueueRuntime, TaskQueueHealth],
+  exports: [TaskClient, ControlBus, EventReceiver, TaskQueueRuntime, TaskQueueHealth],
 })
 export class TaskQueueModule extends ConfigurableModuleClass {
   static override forRoot(options: TaskQueueModuleOptions & TaskQueueModuleExtras = {}): DynamicModule {

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { Logger as NestLogger } from '@nestjs/common';
 import type {
   ChildPort,
@@ -20,9 +21,14 @@ import {
   ConfigurationError,
   ControlBus,
   declareEntry,
+  EventDispatcher,
+  EventReceiver,
   isTaskQueueError,
   LocalRunner,
+  LogicalClock,
   PoolHost,
+  PublishEvents,
+  sentEvents,
   settingsFromEnvironment,
   systemClock,
   TaskClient,
@@ -31,13 +37,24 @@ import {
   Worker,
 } from '@taskqueue/core';
 import { TaskClassReader } from './discovery/class-reader.js';
+import type { EventExplorer } from './discovery/event.explorer.js';
 import type { TaskExplorer } from './discovery/task.explorer.js';
 import { driverFromUrl, EMBEDDED_URL, RPC_URL } from './driver-loader.js';
+import { EventHub } from './events/event-hub.js';
 import { dtoSchema } from './execution/dto-schema.js';
 import type { DriverOrUrl, TaskQueueModuleOptions } from './task-queue.module-options.js';
 import { moduleProblems, settingsOf } from './task-queue.module-options.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
+/** For the last events of a process to be said, at most. */
+const LAST_EVENTS_MS = 1_000;
+
+/** Where tasks and listeners are found. */
+interface Explorers {
+  readonly tasks: TaskExplorer;
+  readonly events: EventExplorer;
+}
+
 type WorkerHooks = Pick<WorkerOptions, 'children' | 'onShutdown' | 'onFailed'>;
 
 /**
@@ -49,6 +66,10 @@ export class TaskQueueRuntime {
   readonly client: TaskClient;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly events: EventHub;
+  private readonly published: PublishEvents;
+  private readonly logicalClock = new LogicalClock();
+  private readonly dispatcher: EventDispatcher | undefined;
   private readonly reader = new TaskClassReader(dtoSchema);
   private readonly random: () => number;
   private declaredEntries: readonly ScheduleEntry[] = [];
@@ -63,6 +84,9 @@ export class TaskQueueRuntime {
     this.clock = options.clock ?? systemClock;
     // oxlint-disable-next-line no-restricted-properties -- the one place where chance comes in
     this.random = options.random ?? Math.random;
+    this.events = new EventHub(this.logger);
+    this.published = new PublishEvents(this.logger);
+    this.dispatcher = this.tellSent();
     const runner = new LocalRunner({ registry: this.registry, settings, logger: this.logger, clock: this.clock });
     this.client = new TaskClient({
       stores,
@@ -71,6 +95,7 @@ export class TaskQueueRuntime {
       clock: this.clock,
       readClass: (taskClass) => this.reader.read(taskClass),
       ready: () => this.connect(),
+      events: this.published,
       runHere: (message: OutgoingMessage) => runner.run(message),
     });
   }
@@ -103,7 +128,10 @@ export class TaskQueueRuntime {
    * Fills the registry. Called once, when all providers exist. Rejects with a ConfigurationError for schedules that no
    * worker could run.
    */
-  async explore(explorer: TaskExplorer, adopted: readonly ScheduleEntry[]): Promise<void> {
+  async explore(explorers: Explorers, adopted: readonly ScheduleEntry[]): Promise<void> {
+    const { tasks: explorer, events } = explorers;
+    this.events.setListeners(events.explore({ carriesEvents: this.stores.pubsub !== undefined }));
+    if (this.events.hears('task-publishing', 'task-sent')) this.published.on(this.events.tell);
     const { registry, reader } = this;
     const { schedules } = explorer.explore({ registry, reader, enhancers: this.options.enhancers ?? 'local' });
     const configured = Object.entries(this.options.schedule ?? {}).map(([name, init]) =>
@@ -134,7 +162,17 @@ export class TaskQueueRuntime {
     return this.connecting;
   }
 
+  /** Methods that listen to the cluster hear it from now on. */
+  listenToCluster(): void {
+    this.events.listenToCluster(this.createEventReceiver());
+  }
+
   async close(): Promise<void> {
+    const patience = new AbortController();
+    const tooLong = this.clock.sleep(LAST_EVENTS_MS, patience.signal).catch(() => undefined);
+    await Promise.race([this.dispatcher?.close(), tooLong]);
+    patience.abort();
+    await this.events.close();
     await Promise.all(this.stores.drivers.map((driver) => driver.close()));
   }
 
@@ -152,7 +190,11 @@ export class TaskQueueRuntime {
   createWorker(overrides: Partial<WorkerSettings> = {}, hooks: WorkerHooks = {}): Worker {
     const { stores, registry, logger, clock, random } = this;
     const settings = validateSettings({ worker: overrides }, asInit(this.settings));
-    return new Worker({ stores, registry, settings, logger, clock, random, ...hooks });
+    const { published, logicalClock, events } = this;
+    const options = { stores, registry, settings, logger, clock, random, published, logicalClock, ...hooks };
+    const worker = new Worker(options);
+    if (events.hears('task-', 'worker-')) worker.on(events.tell);
+    return worker;
   }
 
   /** The inside of a child: runs tasks for a worker, which is at the other end of the port. */
@@ -163,11 +205,18 @@ export class TaskQueueRuntime {
 
   /** Commands to workers. */
   createControlBus(): ControlBus {
-    return new ControlBus({ pubsub: this.stores.pubsub, clock: this.clock });
+    const { controlSecret: secret } = this.settings.worker;
+    return new ControlBus({ pubsub: this.stores.pubsub, clock: this.clock, secret });
+  }
+
+  /** What workers and clients tell of themselves. */
+  createEventReceiver(): EventReceiver {
+    const { stores, logger, logicalClock } = this;
+    return new EventReceiver({ pubsub: stores.pubsub, logger, logicalClock });
   }
 
   createBeat(onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void): Beat {
-    const { stores, registry, settings, logger, clock, random, declared } = this;
+    const { stores, registry, settings, logger, clock, random, declared, published, events } = this;
     return new Beat({
       stores,
       registry,
@@ -176,8 +225,21 @@ export class TaskQueueRuntime {
       logger,
       clock,
       random,
+      published,
+      onEvent: events.tell,
       ...(onPlanned === undefined ? {} : { onPlanned }),
     });
+  }
+
+  /** Clients tell what they send only where they are told to, and can be heard. */
+  private tellSent(): EventDispatcher | undefined {
+    const { settings, stores, clock, logicalClock, logger } = this;
+    const { pubsub } = stores;
+    if (pubsub === undefined || !settings.client.sentEvents) return undefined;
+    const host = `gen${process.pid}@${hostname()}`;
+    const dispatcher = new EventDispatcher({ pubsub, hostname: host, clock, logicalClock, logger });
+    this.published.on(sentEvents(dispatcher));
+    return dispatcher;
   }
 
   private async connectDrivers(): Promise<void> {

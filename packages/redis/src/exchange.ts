@@ -25,8 +25,8 @@ export interface ExchangeRequest {
   readonly suspects: 0 | 1;
   /** The first number for what is leased. */
   readonly number: number;
-  /** Numbers of what had been lost are put here. */
-  readonly lost: Set<number>;
+  /** What had been lost is put here. */
+  readonly lost: Set<Receipt>;
 }
 
 /** See exchange.lua. */
@@ -48,19 +48,21 @@ export async function exchange(
   { queues, keys }: ExchangeGroup,
   { receipts, want, suspects, number, lost }: ExchangeRequest,
 ): Promise<ExchangeReply> {
-  const ending = queues.map((queue) => receipts.filter((one) => one.queue === queue));
+  const ending = queues.map((queue) =>
+    receipts.every((one) => one.queue === queue) ? receipts : receipts.filter((one) => one.queue === queue),
+  );
   if (want === 0 && ending.every((one) => one.length === 0)) return [0, -1, [], []];
   const args: (string | number)[] = [consumer, leaseMs, want, suspects, number, order];
   for (const ended of ending) {
     args.push(ended.length);
-    for (const { field } of ended) args.push(field);
-    for (const { id } of ended) args.push(id);
+    for (let at = 0; at < ended.length; at += 1) args.push((ended[at] as Receipt).field);
+    for (let at = 0; at < ended.length; at += 1) args.push((ended[at] as Receipt).id);
   }
   const reply = (await connection.run('exchange', keys, args)) as ExchangeReply;
   const late = reply[2];
   for (let at = 0; at < late.length; at += 2) {
     const receipt = ending[late[at] as number]?.[late[at + 1] as number];
-    if (receipt !== undefined) lost.add(receipt.number);
+    if (receipt !== undefined) lost.add(receipt);
   }
   return reply;
 }

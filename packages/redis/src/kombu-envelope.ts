@@ -116,7 +116,7 @@ function opened(text: string, scheme: PriorityScheme): OpenedEnvelope | undefine
   if (!isEnvelope(envelope)) return undefined;
   const headers = isRecord(envelope.headers) ? envelope.headers : {};
   const properties: Record<string, unknown> = isRecord(envelope.properties) ? envelope.properties : {};
-  const [acceptedAt, runs, losses] = head(text);
+  const { acceptedAt, runs, losses } = head(text);
   const kombu = properties['priority'];
   const priority = scheme.fromKombu(kombu);
   // This object is ours alone: it came out of this text.
@@ -190,7 +190,7 @@ function isEnvelope(value: unknown): value is Envelope {
 }
 
 function foreign(text: string): OpenedEnvelope {
-  const [acceptedAt, runs, losses] = head(text);
+  const { acceptedAt, runs, losses } = head(text);
   return {
     message: {
       headers: {},
@@ -215,12 +215,18 @@ function foreign(text: string): OpenedEnvelope {
  */
 const HEAD = /^\{"taskqueue":\s?\[(\d+),\s?(\d+),\s?(\d+)\],/;
 
-function head(text: string): readonly [number | undefined, number, number] {
+function head(text: string): Pick<OpenedEnvelope, 'acceptedAt' | 'runs' | 'losses'> {
   const match = HEAD.exec(text);
-  if (match === null) return [undefined, 0, 0];
-  const [acceptedAt = 0, runs = 0, losses = 0] = match.slice(1).map((digits) => countOf(Number(digits)));
-  return [acceptedAt === 0 ? undefined : acceptedAt, runs, losses];
+  if (match === null) return NO_HEAD;
+  const acceptedAt = countOf(Number(match[1]));
+  return {
+    acceptedAt: acceptedAt === 0 ? undefined : acceptedAt,
+    runs: countOf(Number(match[2])),
+    losses: countOf(Number(match[3])),
+  };
 }
+
+const NO_HEAD = { acceptedAt: undefined, runs: 0, losses: 0 };
 
 function countOf(number: number): number {
   return Number.isSafeInteger(number) ? number : 0;

@@ -3,11 +3,13 @@ import type {
   Delivery,
   ExtendOutcome,
   KeepAlive,
+  ReceiveRequest,
   SettleOutcome,
   Settlement,
   Subscription,
 } from '@taskqueue/core';
 import { consumerClosed, systemClock, unlessAborted, WakeUp } from '@taskqueue/core';
+import { checkPermissions } from './redis-checks.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { RedisDelay } from './redis-delay.js';
 import { RedisExchanger } from './redis-exchanger.js';
@@ -45,12 +47,15 @@ const LONGEST_CLOSE_MS = 5_000;
 
 /** The receiving side of one worker on Redis. */
 export class RedisConsumer implements Consumer {
-  private readonly queues: readonly QueueKeys[];
+  /** All that it ever received from: it may hold something of each. */
+  private queues: readonly QueueKeys[];
   private readonly lease: RedisLease;
   private readonly exchanger: RedisExchanger;
   private readonly sleeper: RedisSleeper;
   private readonly bell = new WakeUp();
-  private readonly detach: () => void;
+  private readonly bells: (() => void)[];
+  /** What the latest request is about. */
+  private wanted: readonly QueueKeys[];
   private waiting = 0;
   private closing: Promise<void> | undefined;
   private kept: { readonly registration: number; readonly keepAlive: KeepAlive | undefined } | undefined;
@@ -59,25 +64,26 @@ export class RedisConsumer implements Consumer {
     const { connection, keys, publisher, known, delay, subscription } = options;
     const queues = [...new Set(subscription.queues)].map((name) => keys.queue(name));
     this.queues = queues;
-    this.lease = new RedisLease({ connection, subscription, queues });
+    this.lease = new RedisLease({ connection, subscription, queues: () => this.queues });
+    this.wanted = queues;
     this.exchanger = new RedisExchanger({
       connection,
       keys,
       publisher,
       known,
-      queues,
+      queues: () => this.queues,
       lease: this.lease,
       leaseMs: subscription.leaseMs,
       onNextDue: (ms) => delay.lookWithin(ms),
       onFreed: () => this.bell.ring(),
       onGone: options.onGone,
     });
-    this.sleeper = new RedisSleeper({ connection, queues, onRing: () => this.rung() });
-    this.detach = delay.attach({ queues, ring: () => void this.rung() });
+    this.sleeper = new RedisSleeper({ connection, onRing: (queue) => this.wanted.includes(queue) && this.rung() });
+    this.bells = [delay.attach({ queues, ring: () => void this.rung() })];
   }
 
   get queueNames(): readonly string[] {
-    return this.options.subscription.queues;
+    return this.queues.map((keys) => keys.queue);
   }
 
   get keepAlive(): KeepAlive | undefined {
@@ -89,9 +95,10 @@ export class RedisConsumer implements Consumer {
     return this.kept.keepAlive;
   }
 
-  async receive(request: { readonly max: number; readonly signal: AbortSignal }): Promise<readonly Delivery[]> {
+  async receive(request: ReceiveRequest): Promise<readonly Delivery[]> {
     const { max, signal } = request;
     if (this.isClosed) throw consumerClosed();
+    await this.want(request.queues);
     const deadline = performance.now() + LONGEST_WAIT_MS;
     while (max > 0 && !this.isClosed && !signal.aborted) {
       const deliveries = await this.claim(max, signal);
@@ -134,10 +141,10 @@ export class RedisConsumer implements Consumer {
 
   private async wait(ms: number, signal: AbortSignal): Promise<void> {
     this.waiting += 1;
-    this.sleeper.sleep();
+    this.sleeper.sleep(this.wanted);
     let unwatch: (() => void) | undefined;
     const timer = setTimeout(() => {
-      unwatch = this.options.foreignWatch.watch({ queues: this.queues, ring: () => this.bell.ring() });
+      unwatch = this.options.foreignWatch.watch({ queues: this.wanted, ring: () => this.bell.ring() });
     }, WATCH_AFTER_MS);
     await this.bell.wait(systemClock, ms, signal);
     clearTimeout(timer);
@@ -146,9 +153,24 @@ export class RedisConsumer implements Consumer {
     if (this.waiting === 0) this.sleeper.wake();
   }
 
+  private async want(names = this.options.subscription.queues): Promise<void> {
+    if (names.length === this.wanted.length && names.every((name, index) => name === this.wanted[index]?.queue)) return;
+    const { keys, connection, known } = this.options;
+    const wanted = names.map((name) => this.queues.find(({ queue }) => queue === name) ?? keys.queue(name));
+    const fresh = wanted.filter((queue) => !this.queues.includes(queue));
+    if (fresh.length > 0) {
+      const added = fresh.map(({ queue }) => queue);
+      await checkPermissions(connection, keys, added);
+      await known.ensure(added);
+      this.queues = [...this.queues, ...fresh];
+      this.bells.push(this.options.delay.attach({ queues: fresh, ring: () => void this.rung() }));
+    }
+    this.wanted = wanted;
+  }
+
   /** An abort is obeyed while the server thinks; what it then still leases to us goes straight back. */
   private async claim(max: number, signal: AbortSignal): Promise<readonly Delivery[]> {
-    const coming = this.exchanger.claim(max);
+    const coming = this.exchanger.claim(max, this.wanted);
     const deliveries = await unlessAborted(coming, signal, ABORT_GRACE_MS);
     if (deliveries === undefined)
       coming.then(
@@ -172,7 +194,7 @@ export class RedisConsumer implements Consumer {
   }
 
   private async shut(): Promise<void> {
-    this.detach();
+    for (const detach of this.bells) detach();
     this.bell.ring();
     this.sleeper.close();
     const away = this.exchanger.settled().then(() => this.lease.resign());

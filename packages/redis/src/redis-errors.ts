@@ -75,3 +75,23 @@ function unavailable(message: string, init: { readonly sent: boolean; readonly r
     fields: { sent: init.sent },
   });
 }
+
+/** A consumer cannot stay registered. */
+export function unregistered(): BrokerError {
+  return new BrokerError({
+    code: 'BROKER_UNAVAILABLE',
+    message: 'Redis forgets this consumer as soon as it is registered.',
+    remedy: 'It is tried again; if it goes on, the lease is shorter than a call to the server takes.',
+    retryable: true,
+    fields: { sent: false },
+  });
+}
+
+/** A settlement would take several steps, which must be one. */
+export function notOneStep(): BrokerError {
+  return new BrokerError({
+    code: 'CAPABILITY_UNSUPPORTED',
+    message: 'In a Redis cluster a settlement cannot carry results or follow-up messages.',
+    remedy: 'Write them before the settlement; capabilities.atomicCompletion is false.',
+  });
+}

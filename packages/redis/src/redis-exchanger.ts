@@ -1,10 +1,10 @@
 import type { Deferred, Delivery, SettleOutcome, Settlement } from '@taskqueue/core';
-import { BrokerError, deferred, isTaskQueueError } from '@taskqueue/core';
+import { deferred, isTaskQueueError } from '@taskqueue/core';
 import type { ExchangeCaller, ExchangeGroup, ExchangeReply, ExchangeRequest } from './exchange.js';
 import { exchange, exchangeGroup } from './exchange.js';
 import { openEnvelope } from './kombu-envelope.js';
 import type { RedisConnection } from './redis-connection.js';
-import { isNothingDone } from './redis-errors.js';
+import { isNothingDone, notOneStep, unregistered } from './redis-errors.js';
 import type { QueueKeys, RedisKeys } from './redis-keys.js';
 import type { Receipt, RedisLease } from './redis-lease.js';
 import type { PlacedMessage, RedisPublisher } from './redis-publisher.js';
@@ -20,7 +20,8 @@ export interface RedisExchangerOptions {
   readonly publisher: RedisPublisher;
   /** Where those are made known that a settlement sends to. */
   readonly known: RedisQueues;
-  readonly queues: readonly QueueKeys[];
+  /** Those of the consumer, which may become more. */
+  readonly queues: () => readonly QueueKeys[];
   readonly leaseMs: number;
   /** Asked for after a claim that was not filled: the next delayed message falls due in so many milliseconds. */
   readonly onNextDue: (ms: number) => void;
@@ -35,15 +36,16 @@ interface PendingSettle {
   readonly outcomes: Deferred<readonly SettleOutcome[]>;
 }
 
-/** A settle call on its way: what of it is sent, as plain acknowledgements and as the rest. */
+/** A settle call on its way: which of it are sent, as plain acknowledgements and as the rest. */
 interface SentSettle extends PendingSettle {
-  readonly sent: ReadonlySet<number>;
+  readonly sent: readonly boolean[];
   readonly acks: readonly Receipt[];
   readonly others: readonly PreparedSettlement[];
 }
 
 interface PendingClaim {
   readonly max: number;
+  readonly queues: readonly QueueKeys[];
   readonly deliveries: Deferred<readonly Delivery[]>;
 }
 
@@ -67,7 +69,6 @@ const CLAIM_ATTEMPTS = 4;
 export class RedisExchanger {
   private settles: PendingSettle[] = [];
   private claims: PendingClaim[] = [];
-  private readonly holding = new Map<number, Receipt>();
   /** What the server, or we, refused to settle → when that was, monotonic. */
   private readonly refused = new Map<Receipt, number>();
   private calls = 0;
@@ -75,13 +76,11 @@ export class RedisExchanger {
   private scheduled = false;
   private suspects = 0;
   private quiet: Deferred<void> | undefined;
-  private readonly exchangeKeys: readonly ExchangeGroup[];
+  private readonly made = new WeakMap<readonly QueueKeys[], readonly ExchangeGroup[]>();
   private readonly caller: ExchangeCaller;
 
   constructor(private readonly options: RedisExchangerOptions) {
-    const { connection, queues, lease } = options;
-    const groups = connection.isCluster ? queues.map((queue) => [queue]) : [queues];
-    this.exchangeKeys = groups.map((group) => exchangeGroup(group, lease.consumer));
+    const { connection, lease } = options;
     const { order } = options.keys.priorities;
     this.caller = { connection, consumer: lease.consumer, leaseMs: Math.ceil(options.leaseMs), order };
   }
@@ -93,18 +92,20 @@ export class RedisExchanger {
     return outcomes.promise;
   }
 
-  /** At most `max` messages, leased to us. */
-  claim(max: number): Promise<readonly Delivery[]> {
+  /** At most `max` messages of these queues, leased to us. */
+  claim(max: number, queues: readonly QueueKeys[]): Promise<readonly Delivery[]> {
     const deliveries = deferred<readonly Delivery[]>();
-    this.claims.push({ max: Math.min(max, LARGEST_CLAIM), deliveries });
+    this.claims.push({ max: Math.min(max, LARGEST_CLAIM), queues, deliveries });
     this.schedule();
     return deliveries.promise;
   }
 
   /** Somebody else has it, or may take it. */
   drop(receipt: Receipt): void {
-    this.refused.delete(receipt);
-    if (!this.holding.delete(receipt.number) || !receipt.isSuspect) return;
+    if (this.refused.size > 0) this.refused.delete(receipt);
+    const wasOurs = receipt.standing !== 'over';
+    receipt.standing = 'over';
+    if (!wasOurs || !receipt.isSuspect) return;
     this.suspects -= 1;
     this.options.onFreed();
   }
@@ -148,25 +149,24 @@ export class RedisExchanger {
     return this.settles.splice(0, end < 0 ? this.settles.length : Math.max(1, end));
   }
 
-  /** Leaves out what we do not hold any more, and what is settled twice at once. A settle that cannot be sent fails alone. */
+  /** Leaves out what we do not hold any more, and what is being settled already. A settle that cannot be sent fails alone. */
   private prepare(settles: readonly PendingSettle[]): SentSettle[] {
-    const taken = new Set<number>();
     return settles.flatMap((pending) => {
-      const sent = new Set<number>();
+      const sent: boolean[] = [];
       const acks: Receipt[] = [];
       const others: PreparedSettlement[] = [];
       try {
         for (const settlement of pending.settlements) {
           const receipt = settlement.delivery.receipt as Receipt;
-          if (!this.holding.has(receipt.number) || taken.has(receipt.number)) continue;
-          if (isPlainAck(settlement)) acks.push(receipt);
-          else others.push(prepareSettlement(settlement, this.options.publisher));
-          sent.add(receipt.number);
-          taken.add(receipt.number);
+          const isHeld = receipt.standing === 'held';
+          if (isHeld && isPlainAck(settlement)) acks.push(receipt);
+          else if (isHeld) others.push(prepareSettlement(settlement, this.options.publisher));
+          if (isHeld) receipt.standing = 'settling';
+          sent.push(isHeld);
         }
         return [{ ...pending, sent, acks, others }];
       } catch (error) {
-        this.refuse(pending, error);
+        this.refuse({ ...pending, sent }, error);
         return [];
       }
     });
@@ -174,12 +174,12 @@ export class RedisExchanger {
 
   /** Never rejects. Acknowledgements ride with the claim; the rest is written in the same go, in a call of its own. */
   private async call(settles: readonly SentSettle[], claim: PendingClaim | undefined): Promise<void> {
-    const lost = new Set<number>();
+    const lost = new Set<Receipt>();
     const others = settles.flatMap((one) => one.others);
     const acks: Acks = { receipts: settles.flatMap((one) => one.acks), done: false };
     const [settled, exchanged] = await Promise.allSettled([
       others.length === 0 ? undefined : this.settleOthers(others, lost),
-      claim === undefined ? this.acknowledge(acks, lost) : this.claimNow(claim.max, acks, lost),
+      claim === undefined ? this.acknowledge(acks, lost) : this.claimNow(claim, acks, lost),
     ]);
     if (exchanged.status === 'fulfilled') claim?.deliveries.resolve(exchanged.value);
     else claim?.deliveries.reject(exchanged.reason);
@@ -190,14 +190,15 @@ export class RedisExchanger {
     }
   }
 
-  private refuse({ settlements, outcomes }: PendingSettle, error: unknown): void {
-    if (!isTaskQueueError(error) || !error.retryable) {
-      const now = performance.now();
-      for (const { delivery } of settlements) {
-        const receipt = delivery.receipt as Receipt;
-        if (this.holding.has(receipt.number)) this.refused.set(receipt, now);
-      }
-    }
+  /** What was sent is held again: it will be tried again, or given up. */
+  private refuse({ settlements, sent, outcomes }: Omit<SentSettle, 'acks' | 'others'>, error: unknown): void {
+    const isFinal = !isTaskQueueError(error) || !error.retryable;
+    const now = performance.now();
+    settlements.forEach(({ delivery }, index) => {
+      const receipt = delivery.receipt as Receipt;
+      if (sent[index] === true && receipt.standing === 'settling') receipt.standing = 'held';
+      if (isFinal && receipt.standing === 'held') this.refused.set(receipt, now);
+    });
     outcomes.reject(error);
   }
 
@@ -209,22 +210,20 @@ export class RedisExchanger {
     for (const receipt of receipts) this.drop(receipt);
   }
 
-  private answer({ settlements, sent, outcomes }: SentSettle, lost: ReadonlySet<number>): void {
-    const answers = settlements.map(({ delivery }): SettleOutcome => {
-      const { number } = delivery.receipt as Receipt;
-      return sent.has(number) && !lost.has(number) ? 'settled' : 'lost';
-    });
-    for (const { delivery } of settlements) {
+  private answer({ settlements, sent, outcomes }: SentSettle, lost: ReadonlySet<Receipt>): void {
+    const answers = settlements.map(({ delivery }, index): SettleOutcome => {
       const receipt = delivery.receipt as Receipt;
-      if (sent.has(receipt.number)) this.drop(receipt);
-    }
+      if (sent[index] !== true) return 'lost';
+      this.drop(receipt);
+      return lost.size > 0 && lost.has(receipt) ? 'lost' : 'settled';
+    });
     outcomes.resolve(answers);
   }
 
-  private async acknowledge(acks: Acks, lost: Set<number>): Promise<readonly Delivery[]> {
+  private async acknowledge(acks: Acks, lost: Set<Receipt>): Promise<readonly Delivery[]> {
     for (let start = 0; start < acks.receipts.length; start += LARGEST_ACK) {
       const receipts = acks.receipts.slice(start, start + LARGEST_ACK);
-      const calls = this.exchangeKeys.map((group) =>
+      const calls = this.groups(this.options.queues()).map((group) =>
         exchange(this.caller, group, { receipts, want: 0, suspects: 0, number: 0, lost }),
       );
       await Promise.all(calls);
@@ -233,15 +232,19 @@ export class RedisExchanger {
     return [];
   }
 
-  private async claimNow(max: number, acks: Acks, lost: Set<number>): Promise<readonly Delivery[]> {
+  private async claimNow(claim: PendingClaim, acks: Acks, lost: Set<Receipt>): Promise<readonly Delivery[]> {
+    const { max, queues } = claim;
+    const groups = this.groups(queues);
+    const holds = (receipt: Receipt): boolean => queues.includes(receipt.queue);
+    const fits = groups.length === 1 && (queues === this.options.queues() || acks.receipts.every(holds));
     // Where a claim takes several calls, what is acknowledged does not wait for them; and a call takes no more than it can.
-    if (this.exchangeKeys.length > 1 || acks.receipts.length > LARGEST_ACK) await this.acknowledge(acks, lost);
+    if (!fits || acks.receipts.length > LARGEST_ACK) await this.acknowledge(acks, lost);
     if (this.refused.size > 0) await this.forsakeRefused();
     for (let attempt = 1; ; attempt += 1) {
       await this.options.lease.prepare();
       const deliveries: Delivery[] = [];
       let isKnown = true;
-      for (const group of this.exchangeKeys) {
+      for (const group of groups) {
         const want = max - deliveries.length;
         if (want === 0) break;
         const receipts = acks.done ? [] : acks.receipts;
@@ -252,11 +255,22 @@ export class RedisExchanger {
           if (deliveries.length === 0) throw error;
           return deliveries;
         }
-        if (this.exchangeKeys.length === 1) acks.done = true;
+        if (groups.length === 1) acks.done = true;
       }
       if (isKnown || deliveries.length > 0) return deliveries;
       if (attempt === CLAIM_ATTEMPTS) throw unregistered();
     }
+  }
+
+  /** Of what can go in one call. */
+  private groups(queues: readonly QueueKeys[]): readonly ExchangeGroup[] {
+    const { connection, lease } = this.options;
+    let groups = this.made.get(queues);
+    if (groups === undefined) {
+      const slots = connection.isCluster ? queues.map((queue) => [queue]) : [queues];
+      this.made.set(queues, (groups = slots.map((slot) => exchangeGroup(slot, lease.consumer))));
+    }
+    return groups;
   }
 
   private async claimFrom(
@@ -312,8 +326,8 @@ export class RedisExchanger {
       // What has no id of its own is known by its lease, should it have to be buried.
       id: id === '' ? `${this.options.lease.consumer}.${number}` : id,
       isSuspect: losses > 0,
+      standing: 'held',
     };
-    this.holding.set(number, receipt);
     if (receipt.isSuspect) this.suspects += 1;
     return {
       message,
@@ -326,7 +340,7 @@ export class RedisExchanger {
     };
   }
 
-  private async settleOthers(settlements: readonly PreparedSettlement[], lost: Set<number>): Promise<void> {
+  private async settleOthers(settlements: readonly PreparedSettlement[], lost: Set<Receipt>): Promise<void> {
     this.announceTargets(settlements);
     const batches = settlementBatches(settlements, this.options.connection.isCluster);
     await Promise.all(batches.map((batch) => this.settleBatch(batch, lost)));
@@ -341,20 +355,20 @@ export class RedisExchanger {
     if (unknown.length > 0) this.options.known.ensure(unknown).catch(() => undefined);
   }
 
-  private async settleBatch(batch: readonly PreparedSettlement[], lost: Set<number>): Promise<void> {
+  private async settleBatch(batch: readonly PreparedSettlement[], lost: Set<Receipt>): Promise<void> {
     const { connection, keys, lease, publisher } = this.options;
     const [first] = batch;
     if (connection.isCluster && first !== undefined) {
       if (first.results.length + first.followUps.length > 0) throw notOneStep();
       if (first.next !== undefined && first.next.queue !== first.receipt.queue) {
-        if (!(await this.moveAcross(first, publisher))) lost.add(first.receipt.number);
+        if (!(await this.moveAcross(first, publisher))) lost.add(first.receipt);
         return;
       }
     }
     const call = settleArguments(batch, { keys, consumer: lease.consumer });
     const outcomes = (await connection.run('settle', call.keys, call.args)) as number[];
     batch.forEach(({ receipt }, index) => {
-      if (outcomes[index] !== 1) lost.add(receipt.number);
+      if (outcomes[index] !== 1) lost.add(receipt);
     });
   }
 
@@ -365,7 +379,7 @@ export class RedisExchanger {
     if (held !== 1 || next === undefined) return false;
     const [outcome] = await publisher.send([next]);
     if (outcome !== undefined && 'error' in outcome) throw outcome.error;
-    const lost = new Set<number>();
+    const lost = new Set<Receipt>();
     await this.acknowledge({ receipts: [receipt], done: false }, lost);
     return lost.size === 0;
   }
@@ -376,22 +390,4 @@ interface Acks {
   readonly receipts: readonly Receipt[];
   /** The server has answered for them. */
   done: boolean;
-}
-
-function unregistered(): BrokerError {
-  return new BrokerError({
-    code: 'BROKER_UNAVAILABLE',
-    message: 'Redis forgets this consumer as soon as it is registered.',
-    remedy: 'It is tried again; if it goes on, the lease is shorter than a call to the server takes.',
-    retryable: true,
-    fields: { sent: false },
-  });
-}
-
-function notOneStep(): BrokerError {
-  return new BrokerError({
-    code: 'CAPABILITY_UNSUPPORTED',
-    message: 'In a Redis cluster a settlement cannot carry results or follow-up messages.',
-    remedy: 'Write them before the settlement; capabilities.atomicCompletion is false.',
-  });
 }

@@ -13,12 +13,15 @@ export interface Receipt {
   readonly id: string;
   /** A runner of it was lost before. */
   readonly isSuspect: boolean;
+  /** Ours; in a settlement that is under way; or somebody else's, or nobody's any more. */
+  standing: 'held' | 'settling' | 'over';
 }
 
 export interface RedisLeaseOptions {
   readonly connection: RedisConnection;
   readonly subscription: Subscription;
-  readonly queues: readonly QueueKeys[];
+  /** Those of the consumer, which may become more. */
+  readonly queues: () => readonly QueueKeys[];
 }
 
 /** Messages given back or taken away by one call, at most. */
@@ -51,13 +54,13 @@ export class RedisLease {
 
   /** How often it was registered; 0 while it is not. */
   get registration(): number {
-    return this.registered.size === this.options.queues.length ? this.times : 0;
+    return this.registered.size === this.options.queues().length ? this.times : 0;
   }
 
   /** Registered everywhere, and nothing leased that we do not know of. */
   async prepare(): Promise<void> {
-    const { connection, queues, subscription } = this.options;
-    const missing = queues.filter((queue) => !this.registered.has(queue));
+    const { connection, subscription } = this.options;
+    const missing = this.options.queues().filter((queue) => !this.registered.has(queue));
     if (missing.length > 0) {
       const args = [this.consumer, Math.ceil(subscription.leaseMs), this.next];
       const register = async (queue: QueueKeys): Promise<void> => {
@@ -93,7 +96,7 @@ export class RedisLease {
   /** Lives for `leaseMs` from now, and tells which deliveries are still ours. */
   async extend(deliveries: readonly Delivery[], leaseMs: number): Promise<readonly ExtendOutcome[]> {
     // Also where we have to register again: what is lost in one queue may still be held in another.
-    const queues = this.times === 0 ? [] : this.options.queues;
+    const queues = this.times === 0 ? [] : this.options.queues();
     const receipts = deliveries.map((delivery) => delivery.receipt as Receipt);
     const asked = queues.map((queue) => receipts.filter((receipt) => receipt.queue === queue));
     const held = new Set<number>();
@@ -107,7 +110,7 @@ export class RedisLease {
 
   /** Lets these go as if their leases had run out. */
   async forsake(receipts: readonly Receipt[]): Promise<void> {
-    for (const queue of this.options.queues) {
+    for (const queue of this.options.queues()) {
       const fields = receipts.filter((receipt) => receipt.queue === queue).map((receipt) => receipt.field);
       const keys = [queue.leased(this.consumer), queue.suspects, queue.wake];
       if (fields.length > 0) await this.options.connection.run('forsake', keys, fields);
@@ -148,9 +151,9 @@ export class RedisLease {
   }
 
   private async giveBack(range: { from: number; to: number; floor: number }): Promise<void> {
-    const { connection, queues } = this.options;
+    const { connection } = this.options;
     const args = [this.consumer, range.from, range.to, range.floor, BATCH];
-    for (const queue of queues) {
+    for (const queue of this.options.queues()) {
       const keys = [...queue.ready, queue.suspects, queue.leased(this.consumer), queue.consumers, queue.wake];
       while (((await connection.run('return', keys, args)) as number) > 0);
     }

@@ -26,6 +26,7 @@ const MAILBOX_TTL_MS = 60_000;
  * are channels of Redis; `direct` is a list, which Kombu looks up in a set. See redis-keys.ts.
  */
 export class RedisPubSub implements PubSub {
+  readonly heardByCelery = true;
   private readonly listeners: ChannelListeners;
   private readonly ear: RedisEar;
   private readonly mailboxes = new Set<RedisMailbox>();

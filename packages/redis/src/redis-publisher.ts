@@ -36,6 +36,8 @@ export interface PlacedMessage {
 /** Messages and characters of one call, at most, so that the server is never busy for long. */
 const LARGEST_CALL = 500;
 const LONGEST_CALL = 4 * 1024 * 1024;
+/** Of what is published together, so many go in a call. */
+const PART = 100;
 /** Ids of messages that others took are forgotten before the first publication to a queue, and after so many more. */
 const FORGET_EVERY = 1_000;
 
@@ -45,7 +47,7 @@ export class RedisPublisher {
   private readonly sentTo = new Map<QueueKeys, number>();
 
   constructor(private readonly options: RedisPublisherOptions) {
-    this.coalescer = new Coalescer({ calls: 2, send: (messages) => this.send(messages) });
+    this.coalescer = new Coalescer({ calls: 4, send: (messages) => this.send(messages) });
   }
 
   publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishOutcome[]> {
@@ -104,10 +106,23 @@ export class RedisPublisher {
     return outcomes;
   }
 
+  /** Many go in parts: the server stores one while the next is written here. They arrive in their order all the same. */
   private async publishMany(messages: readonly OutgoingMessage[]): Promise<readonly PublishOutcome[]> {
+    if (messages.length <= PART) return this.publishPart(messages, (placed) => this.coalescer.add(placed));
+    const parts: Promise<readonly PublishOutcome[]>[] = [];
+    for (let from = 0; from < messages.length; from += PART) {
+      parts.push(this.publishPart(messages.slice(from, from + PART), (placed) => this.send(placed)));
+    }
+    return (await Promise.all(parts)).flat();
+  }
+
+  private async publishPart(
+    messages: readonly OutgoingMessage[],
+    send: (placed: readonly PlacedMessage[]) => Promise<readonly PublishOutcome[]>,
+  ): Promise<readonly PublishOutcome[]> {
     const checked = messages.map((message) => this.check(message));
     const placed = checked.filter((one): one is PlacedMessage => !('status' in one));
-    const answers = placed.length === 0 ? [] : await this.coalescer.add(placed);
+    const answers = placed.length === 0 ? [] : await send(placed);
     if (placed.length === checked.length) return answers;
     let next = 0;
     return checked.map((one) => ('status' in one ? one : (answers[next++] as PublishOutcome)));

@@ -3,7 +3,7 @@ import { readResult, resultWrite } from '@taskqueue/core';
 import type { RedisConnection } from './redis-connection.js';
 import type { RedisKeys } from './redis-keys.js';
 import type { RedisSubscriber } from './redis-subscriber.js';
-import { writeArguments } from './result-arguments.js';
+import { pushWrite } from './result-arguments.js';
 
 export interface RedisResultsOptions {
   readonly connection: RedisConnection;
@@ -71,7 +71,8 @@ export class RedisResults implements ResultBackend {
 
   private async putBatch(records: readonly ResultRecord[]): Promise<number[]> {
     const { connection, keys } = this.options;
-    const args = records.flatMap((record) => writeArguments(resultWrite(record)));
+    const args: (string | number)[] = [];
+    for (const record of records) pushWrite(args, resultWrite(record));
     const names = records.map((record) => keys.result(record.taskId));
     return (await connection.run('put-results', names, args)) as number[];
   }

@@ -5,8 +5,7 @@ import type { QueueKeys } from './redis-keys.js';
 
 export interface RedisSleeperOptions {
   readonly connection: RedisConnection;
-  readonly queues: readonly QueueKeys[];
-  /** Somebody rang for one of the queues. Answers whether it was of use here; if not, it is handed on. */
+  /** Somebody rang for a queue that is or was slept for. Answers whether it was of use here; if not, it is handed on. */
   readonly onRing: (queue: QueueKeys) => boolean;
 }
 
@@ -30,21 +29,27 @@ const CONNECT_PATIENCE_MS = 5_000;
  * ```
  */
 export class RedisSleeper {
-  private readonly lines: Line[];
+  private readonly lines: Line[] = [];
+  private queues: readonly QueueKeys[] = [];
   private wanted = false;
   private closed = false;
 
-  constructor(private readonly options: RedisSleeperOptions) {
-    const { connection, queues } = options;
-    // One call waits for keys of one slot only.
-    const groups = connection.isCluster ? queues.map((queue) => [queue]) : [queues];
-    this.lines = groups.map((group) => ({ queues: group, client: undefined, blocked: false }));
-  }
+  constructor(private readonly options: RedisSleeperOptions) {}
 
-  /** From now on until `wake` somebody wants to be rung for. */
-  sleep(): void {
+  /**
+   * From now on until `wake` somebody wants to be rung for these queues. A call that is under way does not hear for what it
+   * was not begun with, until it ends: RedisDelay and RedisForeignWatch find that.
+   */
+  sleep(queues: readonly QueueKeys[]): void {
     this.wanted = true;
-    for (const line of this.lines) if (!line.blocked) void this.block(line);
+    this.queues = queues;
+    // One call waits for keys of one slot only.
+    const slots = this.options.connection.isCluster ? queues : [undefined];
+    for (const slot of slots) {
+      let line = this.lines.find((one) => one.slot === slot);
+      if (line === undefined) this.lines.push((line = { slot, client: undefined, blocked: false }));
+      if (!line.blocked) void this.block(line);
+    }
   }
 
   /** Nobody waits any more. A call under way goes on until it ends; what it brings is handed on. */
@@ -59,7 +64,7 @@ export class RedisSleeper {
 
   private async block(line: Line): Promise<void> {
     line.blocked = true;
-    while (this.wanted && !this.closed) {
+    while (this.isFor(line) && !this.closed) {
       try {
         await this.once(line);
       } catch {
@@ -69,11 +74,16 @@ export class RedisSleeper {
     line.blocked = false;
   }
 
+  private isFor({ slot }: Line): boolean {
+    return this.wanted && (slot === undefined || this.queues.includes(slot));
+  }
+
   private async once(line: Line): Promise<void> {
     const client = await this.connected(line);
-    const args = [...line.queues.map((queue) => queue.wake), LONGEST_BLOCK_SECONDS];
+    const queues = line.slot === undefined ? this.queues : [line.slot];
+    const args = [...queues.map((queue) => queue.wake), LONGEST_BLOCK_SECONDS];
     const rung = (await sendCommand(client, 'bzpopmin', args)) as readonly [string, string, string] | null;
-    const queue = rung === null ? undefined : line.queues.find((one) => one.wake === rung[0]);
+    const queue = rung === null ? undefined : queues.find((one) => one.wake === rung[0]);
     if (queue === undefined || (this.wanted && !this.closed && this.options.onRing(queue))) return;
     await this.options.connection.command('zadd', queue.wake, 0, '0');
   }
@@ -89,9 +99,10 @@ export class RedisSleeper {
   }
 }
 
-/** One connection, and the queues it waits for. */
+/** One connection. */
 interface Line {
-  readonly queues: readonly QueueKeys[];
+  /** In a cluster, the only queue it waits for. */
+  readonly slot: QueueKeys | undefined;
   client: Redis | Cluster | undefined;
   /** A call is under way, or about to be. */
   blocked: boolean;

@@ -3,7 +3,7 @@ import { resultWrite } from '@taskqueue/core';
 import type { QueueKeys, RedisKeys } from './redis-keys.js';
 import type { Receipt } from './redis-lease.js';
 import type { PlacedMessage, RedisPublisher } from './redis-publisher.js';
-import { writeArguments } from './result-arguments.js';
+import { pushWrite } from './result-arguments.js';
 
 /** A settlement as settle.lua takes it. */
 export interface PreparedSettlement {
@@ -62,7 +62,7 @@ export function settleArguments(
     if (reason !== undefined) args.push(reason);
     for (const record of records) {
       results.push(init.keys.result(record.taskId));
-      args.push(...writeArguments(resultWrite(record)));
+      pushWrite(args, resultWrite(record));
     }
     for (const one of followUps) args.push(numberOf(one.queue), one.list, one.id, one.due, one.tail);
   }

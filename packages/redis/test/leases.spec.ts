@@ -237,10 +237,17 @@ describe.skipIf(redisUrl === undefined)('leases in Redis', () => {
     const connection = new RedisConnection(resolveOptions({ url: space.url }), () => silentLogger);
     await connection.open();
     const subscription = { queues: queues.map(({ queue }) => queue), consumerId: 'test', leaseMs: 30_000 };
-    const lease = new RedisLease({ connection, subscription, queues });
+    const lease = new RedisLease({ connection, subscription, queues: () => queues });
     await lease.prepare();
     const deliveries = queues.map((queue, index): Delivery => {
-      const receipt: Receipt = { queue, field: `1.${index}`, number: index, id: `${index}`, isSuspect: false };
+      const receipt: Receipt = {
+        queue,
+        field: `1.${index}`,
+        number: index,
+        id: `${index}`,
+        isSuspect: false,
+        standing: 'held',
+      };
       return { receipt, queue: queue.queue, run: 1, lostLeases: 0, redelivered: false, message: outgoing('q').message };
     });
     for (const [index, queue] of queues.entries()) {

@@ -1,13 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { LUA } from '../src/generated/lua.js';
 import { scriptNamed } from '../src/redis-script.js';
 import type { ScriptName } from '../src/redis-script.js';
 import { ScriptCommand } from '../src/script-command.js';
+import { redisUrl } from './namespace.js';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a build script without types
 const { compileModule } = (await import('../scripts/compile-lua.mjs' as any)) as { compileModule: () => string };
-const folder = new URL('../src/lua/', import.meta.url);
+const sourceFolder = new URL('../src/', import.meta.url);
+const folder = new URL('lua/', sourceFolder);
 const files = readdirSync(folder).filter((file) => file.endsWith('.lua'));
 
 describe('the scripts', () => {
@@ -26,6 +29,30 @@ describe('the scripts', () => {
   it('are named by the digest of their text, as the server names them', () => {
     for (const name of Object.keys(LUA) as ScriptName[]) expect(scriptNamed(name).sha).toMatch(/^[0-9a-f]{40}$/);
   });
+
+  it.skipIf(redisUrl === undefined)(
+    'and all the rest call no command that a server of version 6.2 does not know',
+    async () => {
+      const sources = readdirSync(sourceFolder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+        /\.(ts|lua)$/.test(file),
+      );
+      const calls = sources.flatMap((file) => [
+        ...readFileSync(new URL(file, sourceFolder), 'utf8').matchAll(
+          /(?:redis\.p?call|\.command|sendCommand)\((?:client, )?'(\w+)'|\[\['(\w+)'/g,
+        ),
+      ]);
+      const names = [...new Set(calls.map((call) => (call[1] ?? call[2] ?? '').toLowerCase()))];
+      expect(names).toEqual(expect.arrayContaining(['rpop', 'smismember', 'bzpopmin', 'mget']));
+      const client = new Redis(redisUrl as string);
+      const docs = (await client.call('COMMAND', 'DOCS', ...names)) as (string | string[])[];
+      client.disconnect();
+      const since = names.map((name) => {
+        const fields = docs[docs.indexOf(name) + 1] as string[];
+        return `${name} ${fields[fields.indexOf('since') + 1]}`;
+      });
+      expect(since.filter((one) => !/ ([1-5]\.|6\.[0-2]\.)/.test(one))).toEqual([]);
+    },
+  );
 
   it.each([
     ['short texts', ['a', '', 'zażółć', '12']],

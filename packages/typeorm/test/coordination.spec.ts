@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Channel, ChannelSubscription, Driver, EncodedMessage, PubSub } from '@taskqueue/core';
-import { isTaskQueueError, silentLogger } from '@taskqueue/core';
+import {
+  EventDispatcher,
+  EventReceiver,
+  isTaskQueueError,
+  LogicalClock,
+  silentLogger,
+  systemClock,
+} from '@taskqueue/core';
 import { eventually } from '@taskqueue/core/testing';
 import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -85,6 +92,33 @@ for (const [name, open] of await testDatabases()) {
       // Nothing of the old one is counted.
       const [answer] = (await barriers?.arrive([{ id: 'b', memberId: 'n' }])) ?? [];
       expect(answer).toEqual({ completed: true, arrived: 1, size: 1, body: Buffer.from('new') });
+    });
+
+    it('carries events, one by one and in lists', async () => {
+      const { pubsub } = driver;
+      const logger = silentLogger;
+      const heard: string[] = [];
+      const ear = new EventReceiver({ pubsub, logger }).receive((event) => {
+        heard.push('id' in event ? event.id : event.type);
+      });
+      await ear.ready;
+      const dispatcher = new EventDispatcher({
+        pubsub: pubsub as PubSub,
+        hostname: 'w@host',
+        clock: systemClock,
+        logicalClock: new LogicalClock(),
+        logger,
+      });
+      const facts = { intervalMs: 0, active: 0, processed: 0, loadAverage: [], software: '', version: '', system: '' };
+      const ids = Array.from({ length: 60 }, (_, at) => `t${at}`);
+      dispatcher.emit('worker-online', facts);
+      for (const id of ids) dispatcher.emit('task-started', { id });
+      dispatcher.emit('worker-offline', facts);
+      await dispatcher.close();
+      await eventually(() => expect(heard).toHaveLength(62));
+      expect(heard.toSorted()).toEqual(['worker-online', ...ids, 'worker-offline'].toSorted());
+      expect(dispatcher.lost).toBe(0);
+      await ear.close();
     });
 
     it('refuses to say what is far too long, and says nothing of the rest', async () => {

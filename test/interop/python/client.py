@@ -12,6 +12,7 @@ from celery import chain, chord, group, signature  # noqa: F401 -- for what is r
 from celery.result import AsyncResult, GroupResult, allow_join_result  # noqa: F401
 
 import tasks
+from monitor import monitor  # noqa: F401 -- for what is run
 from tasks import app
 
 written = threading.Lock()

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
-import { occurrenceTaskId } from '../ambient/ids.js';
 import type { Logger } from '../ambient/logger.js';
 import type { Repeat } from '../async/repeat.js';
 import { repeat } from '../async/repeat.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import type { MessageBuilder } from '../client/message-builder.js';
 import { messageBuilder } from '../client/message-builder.js';
 import { mayPass } from '../client/publish-outcome.js';
@@ -20,6 +20,7 @@ import type { ScheduleEntry } from '../schedule/schedule-entry.js';
 import { scheduleFingerprint } from '../schedule/schedule-factory.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
+import { occurrenceCall } from './occurrence-call.js';
 
 export interface BeatOptions {
   readonly stores: Stores;
@@ -30,8 +31,19 @@ export interface BeatOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Is told what becomes of it. Must not throw. */
+  readonly onEvent?: (event: BeatEvent) => void;
+  /** Are told of what is sent. */
+  readonly published?: PublishEvents;
   /** Called for each entry when its next instant is known; the Nest package shows these as timers. */
   readonly onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void;
+}
+
+/** What a beat tells in its own process. */
+export interface BeatEvent {
+  /** Nothing is done yet; it watches the schedules; it has stopped. */
+  readonly type: 'beat-starting' | 'beat-online' | 'beat-offline';
+  readonly beat: string;
 }
 
 export interface BeatStatus {
@@ -96,13 +108,20 @@ export class Beat {
       });
     }
     this.store = stores.schedules;
-    this.builder = messageBuilder({ settings, clock, origin: this.name, broker: options.stores.broker });
+    this.builder = messageBuilder({
+      settings,
+      clock,
+      origin: this.name,
+      broker: options.stores.broker,
+      events: options.published,
+    });
   }
 
   /** Syncs the declared entries and begins. Rejects when the store cannot be reached. */
   async start(): Promise<void> {
     if (this.state !== 'new') return;
     this.state = 'running';
+    this.tell('beat-starting');
     await this.store.syncDeclared(this.options.declared);
     const pollMs = toMilliseconds(this.options.settings.beat.poll, 'beat.poll');
     this.loop = repeat({
@@ -111,6 +130,7 @@ export class Beat {
       onError: (error) =>
         this.options.logger.error(`Beat cannot go on, and tries again: ${String(error)}`, stackOf(error), 'Beat'),
     });
+    this.tell('beat-online');
   }
 
   /** Looks at the schedules now. */
@@ -119,8 +139,14 @@ export class Beat {
   }
 
   async stop(): Promise<void> {
+    const { state } = this;
     this.state = 'stopped';
     await this.loop?.stop();
+    if (state === 'running') this.tell('beat-offline');
+  }
+
+  private tell(type: BeatEvent['type']): void {
+    this.options.onEvent?.({ type, beat: this.name });
   }
 
   status(): BeatStatus {
@@ -215,9 +241,11 @@ export class Beat {
       this.options.logger.warn(`Schedule "${entry.name}": ${skipped} occurrence(s) skipped, ${why}.`, 'Beat');
     }
     const step = { nextDueAt: plan.nextDueAt, now, disable: plan.disable, messages };
-    const sent = this.options.stores.atomicFire
+    const { published, stores } = this.options;
+    const sent = stores.atomicFire
       ? await this.fireInOneStep(entry, index, step)
       : await this.fireInSteps(entry, index, step);
+    published?.published(sent);
     if (sent.length > 0) {
       this.sent += sent.length;
       const ids = sent.map((one) => one.id).join(', ');
@@ -229,6 +257,7 @@ export class Beat {
   /** Answers what was sent: nothing when another beat was first. */
   private async fireInOneStep(entry: StoredEntry, index: number, step: Step): Promise<readonly OutgoingMessage[]> {
     const { messages = [] } = step;
+    this.options.published?.publishing(messages);
     try {
       return (await this.move(entry, index, step)) ? messages : [];
     } catch (error) {
@@ -249,6 +278,7 @@ export class Beat {
     const { messages = [] } = step;
     const refused = new Set<OutgoingMessage>();
     const unsent = await this.withoutRecord(messages);
+    this.options.published?.publishing(unsent);
     const outcomes = unsent.length === 0 ? [] : await this.options.stores.broker.publish(unsent);
     outcomes.forEach((outcome, at) => {
       if (!('error' in outcome)) return;
@@ -315,7 +345,10 @@ export class Beat {
    */
   private messages(entry: StoredEntry, occurrences: readonly number[], now: number): OutgoingMessage[] {
     try {
-      return occurrences.map((dueAt) => this.message(entry, dueAt, now));
+      const definition = this.options.registry.find(entry.task)?.definition;
+      return occurrences.map((dueAt) =>
+        this.builder.build(occurrenceCall(entry, { dueAt, now, random: this.options.random }), definition),
+      );
     } catch (error) {
       if (!isTaskQueueError(error)) throw error;
       this.tellUnsendable(entry, error);
@@ -334,29 +367,6 @@ export class Beat {
 
   private tellUnsendable(entry: StoredEntry, error: Error): void {
     this.options.logger.error(`Schedule "${entry.name}" cannot be sent: ${error.message}`, undefined, 'Beat');
-  }
-
-  private message(entry: StoredEntry, dueAt: number, now: number): OutgoingMessage {
-    const jitterMs = entry.jitterMs > 0 ? Math.floor(this.options.random() * entry.jitterMs) : 0;
-    const expires = [
-      entry.expiresMs === undefined ? Infinity : Math.max(dueAt, now) + entry.expiresMs,
-      entry.expiresAt ?? Infinity,
-    ];
-    const expiresAt = Math.min(...expires);
-    return this.builder.build(
-      {
-        task: entry.task,
-        args: entry.args,
-        kwargs: entry.kwargs,
-        taskId: occurrenceTaskId(entry.name, dueAt),
-        queue: entry.queue,
-        priority: entry.priority,
-        countdownMs: jitterMs > 0 ? jitterMs : undefined,
-        expires: Number.isFinite(expiresAt) ? expiresAt : undefined,
-        headers: { ...entry.headers, periodic_task_name: entry.name },
-      },
-      this.options.registry.find(entry.task)?.definition,
-    );
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Signature } from '../canvas/signature.js';
 import { parseDuration } from '../config/duration.js';
+import { stampRevocationIds } from '../control/stamp-revocation.js';
 import { showValue, UsageError } from '../errors/errors.js';
 import type { ApplyOptions } from './task-call.js';
 
@@ -11,6 +12,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'priority',
   'taskId',
   'headers',
+  'stamps',
   'kwargs',
   'timeLimit',
   'softTimeLimit',
@@ -24,24 +26,30 @@ const KNOWN: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'manager',
 ]);
 
+/** A call without any; it need not be checked. */
+export const NO_OPTIONS: ApplyOptions = Object.freeze({});
+
 /** Options that types cannot vouch for: a typing mistake must not run a task at once that should wait an hour. */
 export function checkApplyOptions(options: ApplyOptions): void {
   for (const key of Object.keys(options)) {
     if (!KNOWN.has(key)) throw invalid(key, options[key as keyof ApplyOptions], `one of ${[...KNOWN].join(', ')}`);
   }
-  const { ignoreResult, taskId, retry, timeLimit, softTimeLimit } = options;
+  const { ignoreResult, taskId, stamps, retry, timeLimit, softTimeLimit } = options;
   if (ignoreResult !== undefined && typeof ignoreResult !== 'boolean') {
     throw invalid('ignoreResult', ignoreResult, 'true or false');
   }
   if (taskId !== undefined && (typeof taskId !== 'string' || taskId === '' || taskId.length > 255)) {
     throw invalid('taskId', taskId, '1 to 255 characters');
   }
+  if (stamps !== undefined && stampRevocationIds(stamps) === undefined) {
+    throw invalid('stamps', stamps, 'an object of names with text, numbers or flags, or lists of them');
+  }
   for (const field of ['headers', 'kwargs'] as const) {
     if (options[field] !== undefined && !isRecord(options[field])) throw invalid(field, options[field], 'an object');
   }
   for (const field of ['link', 'linkError'] as const) {
-    const given = [options[field] ?? []].flat();
-    if (!given.every(isSignature)) {
+    const given = options[field];
+    if (given !== undefined && ![given].flat().every(isSignature)) {
       throw invalid(field, options[field], 'a signature or several, as client.for(Tasks).method.s() makes them');
     }
   }

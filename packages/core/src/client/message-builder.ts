@@ -1,3 +1,4 @@
+import type { Stamps } from '../control/stamp-revocation.js';
 import type { Clock } from '../ambient/clock.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { serializerFrom } from '../message/wire-format.js';
@@ -8,6 +9,7 @@ import type { CeleryDialect } from '../message/celery-protocol.js';
 import type { Serializer } from '../message/serializer.js';
 import type { TaskMessage } from '../message/task-message.js';
 import type { Broker, OutgoingMessage } from '../ports/broker.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import { checkQueueName } from '../config/queue-name.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import { MAX_PRIORITY } from '../task/task-options.js';
@@ -23,6 +25,8 @@ export interface MessageBuilderOptions {
   readonly origin: string;
   /** Only the headers that say something; else all of Celery's, and the arguments as text for monitors of others. */
   readonly lean: boolean;
+  /** Is told of what is built. */
+  readonly events?: PublishEvents | undefined;
 }
 
 /** A builder for an application's settings. */
@@ -31,8 +35,9 @@ export function messageBuilder(init: {
   readonly clock: Clock;
   readonly origin: string;
   readonly broker: Broker;
+  readonly events?: PublishEvents | undefined;
 }): MessageBuilder {
-  const { settings, clock, origin, broker } = init;
+  const { settings, clock, origin, broker, events } = init;
   const { dialect, headers, compression, defaultQueue } = settings;
   return new MessageBuilder({
     clock,
@@ -40,6 +45,7 @@ export function messageBuilder(init: {
     dialect,
     defaultQueue,
     compression,
+    events,
     serializer: serializerFrom(settings),
     lean: headers === 'lean' || broker.capabilities.privateQueues === true,
   });
@@ -56,7 +62,7 @@ export class MessageBuilder {
     checkQueueName(queue);
     checkPriority(priority);
     const message = this.envelope(call, definition, priority);
-    return {
+    const outgoing = {
       id: call.taskId,
       task: call.task,
       queue,
@@ -65,6 +71,8 @@ export class MessageBuilder {
       ...(call.countdownMs === undefined ? {} : { delayMs: call.countdownMs }),
       message: this.encode(message),
     };
+    this.options.events?.note(outgoing, message);
+    return outgoing;
   }
 
   /** The next form of a message that was received: retry, snooze, park. */
@@ -108,8 +116,7 @@ export class MessageBuilder {
       origin: this.options.origin,
       ignoreResult: call.ignoreResult ?? definition?.ignoreResult ?? false,
       replacedTaskNesting: 0,
-      stampedHeaders: undefined,
-      stamps: {},
+      ...stamped(call.stamps),
       customHeaders: call.headers,
       callbacks: listed(call.callbacks),
       errbacks: listed(call.errbacks),
@@ -126,6 +133,12 @@ export class MessageBuilder {
   private encode(message: TaskMessage): OutgoingMessage['message'] {
     return encodeTaskMessage(message, this.options);
   }
+}
+
+/** As Celery writes them: each a list. */
+function stamped(stamps: Stamps = {}): Pick<TaskMessage, 'stampedHeaders' | 'stamps'> {
+  const lists = Object.entries(stamps).map(([name, value]) => [name, [value].flat()] as const);
+  return { stampedHeaders: listed(Object.keys(stamps)), stamps: Object.fromEntries(lists) };
 }
 
 function listed<T>(list: readonly T[] | undefined): readonly T[] | undefined {

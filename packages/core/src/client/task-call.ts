@@ -1,5 +1,6 @@
 import type { Duration } from '../config/duration.js';
 import type { Signature } from '../canvas/signature.js';
+import type { Stamps } from '../control/stamp-revocation.js';
 import type { WireSignature } from '../message/task-message.js';
 
 /** Options of one call. What is not given comes from the task, then from the client. */
@@ -17,6 +18,8 @@ export interface ApplyOptions {
   readonly taskId?: string;
   /** Travel with the message; readable as `ctx.headers`. */
   readonly headers?: Readonly<Record<string, unknown>>;
+  /** Marks by which many tasks are revoked together, `client.revokeStamped({ customer: 7 })`; Celery's `stamps`. Retries keep them. */
+  readonly stamps?: Stamps;
   /** Keyword arguments, for tasks that name their parameters and for foreign ones. */
   readonly kwargs?: Readonly<Record<string, unknown>>;
   readonly timeLimit?: Duration;
@@ -78,4 +81,5 @@ export interface TaskCall {
   /** The body of the chord that it is a member of. */
   readonly chord?: WireSignature | undefined;
   readonly headers: Readonly<Record<string, unknown>>;
+  readonly stamps?: Stamps | undefined;
 }

@@ -1,6 +1,7 @@
 import { Signature } from '../canvas/signature.js';
 import { UsageError } from '../errors/errors.js';
 import type { TaskDefinition } from '../task/task-definition.js';
+import { NO_OPTIONS } from './apply-options.js';
 import type { ApplyOptions } from './task-call.js';
 import type { TaskHandle } from './task-handle.js';
 import type { TaskCaller, TaskMethods } from './task-methods.js';
@@ -69,9 +70,10 @@ export class TaskClient extends TaskSender {
   private caller(name: string, definition: TaskDefinition | undefined): TaskCaller<readonly unknown[], unknown> {
     return {
       taskName: name,
-      delay: (...args: readonly unknown[]): Promise<TaskHandle> => this.send(name, definition, args, {}),
-      applyAsync: (args: readonly unknown[], options: ApplyOptions = {}) => this.send(name, definition, args, options),
-      bulk: (calls: readonly (readonly unknown[])[], options: ApplyOptions = {}) =>
+      delay: (...args: readonly unknown[]): Promise<TaskHandle> => this.send(name, definition, args, NO_OPTIONS),
+      applyAsync: (args: readonly unknown[], options: ApplyOptions = NO_OPTIONS) =>
+        this.send(name, definition, args, options),
+      bulk: (calls: readonly (readonly unknown[])[], options: ApplyOptions = NO_OPTIONS) =>
         this.sendAll(name, definition, calls, options),
       s: (...args: readonly unknown[]) => new Signature(name, args),
       si: (...args: readonly unknown[]) => new Signature(name, args, {}, {}, true),

@@ -4,6 +4,7 @@ import type { FailureRecord } from '../errors/errors.js';
 import { ResultError, TaskError, UsageError } from '../errors/errors.js';
 import { decodeValue } from '../message/encoded-value.js';
 import { errorFromFailure } from '../message/failure.js';
+import type { CommandSigner } from '../control/command-signature.js';
 import { revokeCommand } from '../control/revoke-command.js';
 import type { SerializerRegistry } from '../message/serializer.js';
 import type { Clock } from '../ambient/clock.js';
@@ -20,6 +21,8 @@ export interface TaskHandleContext {
   readonly resultExpiresMs: number;
   readonly serializers: SerializerRegistry;
   readonly clock: Clock;
+  /** Signs what workers are told; absent: it is not signed. */
+  readonly signer?: CommandSigner | undefined;
 }
 
 /**
@@ -30,7 +33,7 @@ const REVOCATION_SPREADS_MS = 1_500;
 const REVOCATION_LOOK_MS = 50;
 
 /** Revocations are remembered this long. */
-const REVOCATION_LIVES_MS = 7 * 86_400_000;
+export const REVOCATION_LIVES_MS = 7 * 86_400_000;
 
 /** One task that was sent: its state, its result, and the way to revoke it. `R` is the type of the result. */
 export class TaskHandle<R = unknown> {
@@ -94,11 +97,7 @@ export class TaskHandle<R = unknown> {
   async revoke(options: { readonly terminate?: boolean } = {}): Promise<void> {
     const { stores, clock, resultExpiresMs } = this.context;
     if (stores.revocations === undefined) {
-      throw new UsageError({
-        code: 'CAPABILITY_UNSUPPORTED',
-        message: 'Neither the broker nor the result backend can remember revocations.',
-        remedy: 'Choose a driver that can, e.g. the SQL one, for results.',
-      });
+      throw noRevocations();
     }
     const request: RevocationRequest = {
       taskId: this.id,
@@ -122,7 +121,7 @@ export class TaskHandle<R = unknown> {
     const { pubsub, broker } = this.context.stores;
     if (pubsub === undefined || broker.capabilities.privateQueues === true) return;
     const command = revokeCommand({ taskIds: [this.id], terminate, isStored: true });
-    await pubsub.publish([command]).catch(() => undefined);
+    await pubsub.publish([this.context.signer?.sign(command) ?? command]).catch(() => undefined);
   }
 
   /** Waits until every worker knows of the revocation, or the task has ended. */
@@ -201,4 +200,12 @@ function failedCode(failure: FailureRecord | undefined) {
     default:
       return 'TASK_FAILED';
   }
+}
+
+export function noRevocations(): UsageError {
+  return new UsageError({
+    code: 'CAPABILITY_UNSUPPORTED',
+    message: 'Neither the broker nor the result backend can remember revocations.',
+    remedy: 'Choose a driver that can, e.g. the SQL one, for results.',
+  });
 }

@@ -2,33 +2,30 @@ import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import { newTaskId } from '../ambient/ids.js';
 import type { Signature } from '../canvas/signature.js';
+import { revokeStamped } from './revoke-stamped.js';
+import type { Stamps } from '../control/stamp-revocation.js';
+import { CommandSigner } from '../control/command-signature.js';
 import { toMilliseconds } from '../config/duration.js';
-import type { TaskQueueSettings } from '../config/settings.js';
-import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
+import { isTaskQueueError, UsageError } from '../errors/errors.js';
 import { isWireInstant } from '../message/iso-instant.js';
 import { serializersFrom } from '../message/wire-format.js';
-import type { OutgoingMessage, PublishOutcome } from '../ports/broker.js';
+import type { OutgoingMessage } from '../ports/broker.js';
 import { keptResults } from '../ports/result-backend.js';
-import type { Stores } from '../ports/stores.js';
 import { bindArguments } from '../task/bind-arguments.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
 import type { MessageBuilder } from './message-builder.js';
 import { messageBuilder } from './message-builder.js';
-import { checkApplyOptions, checkArguments } from './apply-options.js';
-import { mayPass } from './publish-outcome.js';
-import type { ApplyOptions, PublishRetry, TaskCall } from './task-call.js';
+import { checkApplyOptions, checkArguments, NO_OPTIONS } from './apply-options.js';
+import type { ApplyOptions, TaskCall } from './task-call.js';
 import type { TaskHandleContext } from './task-handle.js';
 import { TaskHandle } from './task-handle.js';
+import type { TaskPublisherOptions } from './task-publisher.js';
+import { TaskPublisher } from './task-publisher.js';
 
-export interface TaskSenderOptions {
-  readonly stores: Stores;
+export interface TaskSenderOptions extends TaskPublisherOptions {
   readonly registry: TaskRegistry;
-  readonly settings: TaskQueueSettings;
-  readonly clock: Clock;
-  /** Awaited before each publish; resolves once the connection stands. */
-  readonly ready?: () => Promise<void>;
   /** Runs one attempt of a message in this process, through the whole pipeline, and gives its value. */
   readonly runHere?: (message: OutgoingMessage) => Promise<unknown>;
 }
@@ -40,20 +37,21 @@ export interface SendRequest {
   readonly options?: ApplyOptions;
 }
 
-/** Between the clocks of two hosts, at most, where they are kept right at all. */
-const CLOCKS_DIFFER_BY_MS = 60_000;
-
 /** Sends tasks by name. The typed class client stands on it. */
 export class TaskSender {
   private readonly builder: MessageBuilder;
+  private readonly publisher: TaskPublisher;
   private readonly handles: TaskHandleContext;
 
   constructor(protected readonly options: TaskSenderOptions) {
-    const { settings, clock, stores } = options;
+    const { settings, clock, stores, events } = options;
     const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
-    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings) };
+    const { controlSecret: secret } = settings.worker;
+    const signer = secret === undefined ? undefined : new CommandSigner(secret, clock);
+    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings), signer };
     const origin = `gen${process.pid}@${hostname()}`;
-    this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker });
+    this.publisher = new TaskPublisher(options);
+    this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker, events });
   }
 
   /**
@@ -83,16 +81,22 @@ export class TaskSender {
     requests: readonly SendRequest[],
     options: Pick<ApplyOptions, 'manager' | 'retry'> = {},
   ): Promise<TaskHandle[]> {
-    const messages = await Promise.all(
-      requests.map((request) => {
-        const definition = this.options.registry.find(request.task)?.definition;
-        return this.message(request.task, definition, request.args ?? [], request.options ?? {});
-      }),
-    );
+    const messages = await allOf(requests, (request) => {
+      const definition = this.options.registry.find(request.task)?.definition;
+      return this.message(request.task, definition, request.args ?? [], request.options ?? NO_OPTIONS);
+    });
     const named = requests.flatMap((request) => request.options?.taskId ?? []);
     if (options.manager === undefined) await this.forgetEnded(named);
-    await this.publish(messages, options);
+    await this.publisher.publish(messages, options);
     return messages.map((message) => this.handle(message.id));
+  }
+
+  /**
+   * Revokes all tasks with one of these stamps, also those that are sent within a week: none starts any more. With `terminate`
+   * those that run are stopped. Rejects with CAPABILITY_UNSUPPORTED where no driver keeps revocations.
+   */
+  revokeStamped(stamps: Stamps, { terminate = false }: { readonly terminate?: boolean } = {}): Promise<void> {
+    return revokeStamped(this.handles, stamps, terminate);
   }
 
   /** Sends a signature. */
@@ -109,7 +113,7 @@ export class TaskSender {
     const call = await this.call(signature.task, definition, signature.args, merged);
     const linked = linkedCall(call, { link, link_error });
     const message = this.builder.build(linked, definition);
-    await this.publish([message], merged);
+    await this.publisher.publish([message], merged);
     return this.handle<R>(message.id);
   }
 
@@ -125,9 +129,10 @@ export class TaskSender {
     args: readonly unknown[],
     options: ApplyOptions,
   ): Promise<TaskHandle<R>> {
-    const message = await this.message(name, definition, args, options);
+    const built = this.message(name, definition, args, options);
+    const message = built instanceof Promise ? await built : built;
     if (options.taskId !== undefined && options.manager === undefined) await this.forgetEnded([options.taskId]);
-    await this.publish([message], options);
+    await this.publisher.publish([message], options);
     return this.handle<R>(message.id);
   }
 
@@ -146,8 +151,8 @@ export class TaskSender {
         fields: { field: 'taskId', value: options.taskId },
       });
     }
-    const messages = await Promise.all(calls.map((args) => this.message(name, definition, args, options)));
-    await this.publish(messages, options);
+    const messages = await allOf(calls, (args) => this.message(name, definition, args, options));
+    await this.publisher.publish(messages, options);
     return messages.map((message) => this.handle<R>(message.id));
   }
 
@@ -163,28 +168,33 @@ export class TaskSender {
     return (await this.options.runHere(await this.message(name, definition, args, {}))) as R;
   }
 
-  private async message(
+  /** A promise only where a schema is asynchronous: every task would pay for it. */
+  private message(
     name: string,
     definition: TaskDefinition | undefined,
     args: readonly unknown[],
     options: ApplyOptions,
-  ): Promise<OutgoingMessage> {
-    return this.builder.build(await this.call(name, definition, args, options), definition);
+  ): OutgoingMessage | Promise<OutgoingMessage> {
+    const call = this.call(name, definition, args, options);
+    return call instanceof Promise
+      ? call.then((checked) => this.builder.build(checked, definition))
+      : this.builder.build(call, definition);
   }
 
-  private async call(
+  private call(
     name: string,
     definition: TaskDefinition | undefined,
     args: readonly unknown[],
     options: ApplyOptions,
-  ): Promise<TaskCall> {
-    checkApplyOptions(options);
+  ): TaskCall | Promise<TaskCall> {
+    if (options !== NO_OPTIONS) checkApplyOptions(options);
     checkArguments(name, args);
     const kwargs = options.kwargs ?? {};
     // Only a check: what travels is what the caller gave, and the worker validates and transforms it again.
     const bound = definition === undefined ? undefined : bindArguments(definition, { args, kwargs });
-    if (bound instanceof Promise) await bound;
-    return callFrom(name, args, kwargs, options, this.options.clock);
+    return bound instanceof Promise
+      ? bound.then(() => callFrom(name, args, kwargs, options, this.options.clock))
+      : callFrom(name, args, kwargs, options, this.options.clock);
   }
 
   /** An id that is used again is another task: the record of the one that has ended would stand in the way of its own. */
@@ -200,106 +210,26 @@ export class TaskSender {
       if (!isTaskQueueError(error) || !error.retryable) throw error;
     }
   }
-
-  private async publish(
-    messages: readonly OutgoingMessage[],
-    options: Pick<ApplyOptions, 'manager' | 'retry'>,
-  ): Promise<void> {
-    await this.options.ready?.();
-    if (options.manager !== undefined) {
-      throwFirst(await this.publishIn(messages, options.manager));
-      return;
-    }
-    const retry = retrySchedule(options.retry, this.options.settings.publishRetries);
-    const began = this.options.clock.now();
-    let open = await this.addressed(messages);
-    for (let attempt = 0; ; attempt += 1) {
-      const outcomes = await this.tryPublish(open);
-      const again = open.filter((_, index) => mayPass(outcomes[index]));
-      if (again.length === 0 || attempt >= retry.max) {
-        throwFirst(outcomes);
-        return;
-      }
-      throwFirst(outcomes.filter((outcome) => !mayPass(outcome)));
-      await this.options.clock.sleep(Math.min(retry.maxDelayMs, retry.delayMs * 2 ** attempt));
-      open = await this.unheard(again, began);
-      if (open.length === 0) return;
-    }
-  }
-
-  /** With the address of this process, where results are sent to whoever called. */
-  private async addressed(messages: readonly OutgoingMessage[]): Promise<readonly OutgoingMessage[]> {
-    const { results } = this.options.stores;
-    if (results?.expect === undefined) return messages;
-    const awaited = messages.filter((message) => message.message.headers['ignore_result'] !== true);
-    if (awaited.length === 0) return messages;
-    const replyTo = await results.expect(awaited.map(({ id }) => id));
-    return messages.map((one) => {
-      if (!awaited.includes(one)) return one;
-      return { ...one, message: { ...one.message, properties: { ...one.message.properties, reply_to: replyTo } } };
-    });
-  }
-
-  /**
-   * A broker knows a repeated publication only while it holds the first one. When only the answer was lost the task may
-   * have ended meanwhile, and would run once more: what has a record of these moments got there. An older record is of
-   * another task that was given the same id.
-   */
-  private async unheard(messages: readonly OutgoingMessage[], began: number): Promise<readonly OutgoingMessage[]> {
-    const { results } = this.options.stores;
-    if (results === undefined) return messages;
-    try {
-      const records = await results.get(messages.map(({ id }) => id));
-      return messages.filter((_, index) => {
-        const { doneAt, startedAt } = records[index] ?? {};
-        return (doneAt ?? startedAt ?? 0) < began - CLOCKS_DIFFER_BY_MS;
-      });
-    } catch {
-      // A store that is away cannot tell; the broker has the last word.
-      return messages;
-    }
-  }
-
-  private async tryPublish(messages: readonly OutgoingMessage[]): Promise<readonly PublishOutcome[]> {
-    try {
-      return await this.options.stores.broker.publish(messages);
-    } catch (error) {
-      return messages.map(() => ({ status: 'unknown', error: error as Error }));
-    }
-  }
-
-  private publishIn(messages: readonly OutgoingMessage[], transaction: unknown): Promise<readonly PublishOutcome[]> {
-    const { broker } = this.options.stores;
-    if (broker.capabilities.transactions) return broker.publish(messages, { transaction });
-    throw new UsageError({
-      code: 'CAPABILITY_UNSUPPORTED',
-      message: 'This broker cannot enqueue inside a database transaction.',
-      remedy: 'Leave `manager` out and send after the commit, or use the SQL broker.',
-      fields: { field: 'manager' },
-    });
-  }
 }
 
-function throwFirst(outcomes: readonly PublishOutcome[]): void {
-  for (const outcome of outcomes) {
-    if (!('error' in outcome)) continue;
-    if (isTaskQueueError(outcome.error)) throw outcome.error;
-    throw new BrokerError({
-      code: 'PUBLISH_FAILED',
-      message: `The broker did not accept the message: ${outcome.error.message}`,
-      retryable: outcome.status === 'unknown',
-      cause: outcome.error,
-    });
-  }
+/** Without a promise where none is needed. */
+function allOf<T>(
+  items: readonly T[],
+  make: (item: T) => OutgoingMessage | Promise<OutgoingMessage>,
+): readonly OutgoingMessage[] | Promise<readonly OutgoingMessage[]> {
+  const made = items.map((item) => attempted(() => make(item)));
+  return made.some((one) => one instanceof Promise)
+    ? Promise.all(made.map((one) => Promise.resolve(one)))
+    : (made as OutgoingMessage[]);
 }
 
-function retrySchedule(retry: PublishRetry | false | undefined, defaultMax: number) {
-  if (retry === false) return { max: 0, delayMs: 0, maxDelayMs: 0 };
-  return {
-    max: retry?.max ?? defaultMax,
-    delayMs: toMilliseconds(retry?.delay ?? 100, 'retry.delay'),
-    maxDelayMs: toMilliseconds(retry?.maxDelay ?? 1_000, 'retry.maxDelay'),
-  };
+/** Of several that fail, each in its own way, all are heard. */
+function attempted<T>(make: () => T | Promise<T>): T | Promise<T> {
+  try {
+    return make();
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
 }
 
 function callFrom(
@@ -342,6 +272,7 @@ function callFrom(
     callbacks: linked(options.link).map((one) => one.toWire()),
     errbacks: linked(options.linkError).map((one) => one.toWire()),
     headers: options.headers ?? {},
+    stamps: options.stamps,
   };
 }
 

@@ -7,6 +7,9 @@ export const ENVIRONMENT_PREFIX = 'TASKQUEUE_';
 /** Settings that hold a list, a number or a flag; all others are text. */
 const LISTS: ReadonlySet<string> = new Set(['worker.queues', 'worker.childEnvironment']);
 
+/** Settings that hold a number for each name: `reports=2,mail=4`. */
+const MAPS: ReadonlySet<string> = new Set(['worker.queueConcurrency', 'worker.queueWeights']);
+
 /** Path of a setting → its variable: `worker.trackStarted` → `TASKQUEUE_WORKER_TRACK_STARTED`. */
 export function environmentName(path: string): string {
   return (
@@ -51,6 +54,9 @@ function parse(path: string, text: string): unknown {
       .map((item) => item.trim())
       .filter((item) => item !== '');
   }
+  // A secret may be all digits.
+  if (path === 'worker.controlSecret') return text;
+  if (MAPS.has(path)) return numbersByName(text);
   const [group, key] = path.split('.') as [keyof typeof DEFAULT_SETTINGS, string | undefined];
   const example =
     key === undefined ? DEFAULT_SETTINGS[group] : (DEFAULT_SETTINGS[group] as unknown as Record<string, unknown>)[key];
@@ -58,4 +64,10 @@ function parse(path: string, text: string): unknown {
     return text === 'true' || text === '1' ? true : text === 'false' || text === '0' ? false : text;
   if (typeof example === 'number' || /^\d+$/.test(text)) return Number.isNaN(Number(text)) ? text : Number(text);
   return text;
+}
+
+function numbersByName(text: string): unknown {
+  const pairs = text.split(',').map((pair) => /^\s*(.+?)\s*=\s*(\d+)\s*$/.exec(pair));
+  if (pairs.includes(null)) return text;
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1] as string, Number(pair?.[2])]));
 }

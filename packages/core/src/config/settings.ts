@@ -1,4 +1,5 @@
 import type { Serializer } from '../message/serializer.js';
+import type { AutoscaleInit } from './autoscale.js';
 import type { ByteSize } from './byte-size.js';
 import type { Duration } from './duration.js';
 
@@ -34,8 +35,14 @@ export interface TaskQueueSettings {
   readonly maxBodyKeys: number;
   /** How often a publish is tried again when the broker cannot be reached. Default 3. `TASKQUEUE_PUBLISH_RETRIES`. */
   readonly publishRetries: number;
+  readonly client: ClientSettings;
   readonly worker: WorkerSettings;
   readonly beat: BeatSettings;
+}
+
+export interface ClientSettings {
+  /** Tell monitors of each task that is sent (`task-sent`), as Celery's `task_send_sent_event`. Default false. `TASKQUEUE_CLIENT_SENT_EVENTS`. */
+  readonly sentEvents: boolean;
 }
 
 export interface WorkerSettings {
@@ -53,6 +60,20 @@ export interface WorkerSettings {
    * always 1 in `solo`. `TASKQUEUE_WORKER_CONCURRENCY`.
    */
   readonly concurrency: number | undefined;
+  /**
+   * Grow to `max` while tasks wait, shrink to `min` when it is quiet: `{ max, min }`, or text `'max,min'`. Not in `solo`.
+   * `concurrency` is then the size it starts with, default `min`. Default: the size stays. `TASKQUEUE_WORKER_AUTOSCALE`.
+   */
+  readonly autoscale: AutoscaleInit | undefined;
+  /** Queue → how many of its tasks run here at once, at most. Default: no other limit than the pool. `TASKQUEUE_WORKER_QUEUE_CONCURRENCY`, as `reports=2,mail=4`. */
+  readonly queueConcurrency: Readonly<Record<string, number>> | undefined;
+  /**
+   * `strict`: nothing of a queue is taken while one before it has tasks. `weighted`: each queue gets its share by
+   * `queueWeights`. Default `strict`. `TASKQUEUE_WORKER_QUEUE_ORDER`.
+   */
+  readonly queueOrder: 'strict' | 'weighted';
+  /** Queue → weight, 1 to 1000, in the weighted order; of those that are not named 1. Default: all 1. `TASKQUEUE_WORKER_QUEUE_WEIGHTS`, as `mail=3,default=1`. */
+  readonly queueWeights: Readonly<Record<string, number>> | undefined;
   /** A child of `threads` or `prefork` is replaced after so many tasks. Default: never. `TASKQUEUE_WORKER_MAX_TASKS_PER_CHILD`. */
   readonly maxTasksPerChild: number | undefined;
   /**
@@ -78,6 +99,21 @@ export interface WorkerSettings {
    * `TASKQUEUE_WORKER_CONTROL`.
    */
   readonly control: 'all' | 'inspect' | 'none';
+  /**
+   * Tell monitors what happens to each task, as Celery's `-E`. Default false; `enable_events` turns it on at run time.
+   * `TASKQUEUE_WORKER_EVENTS`.
+   */
+  readonly events: boolean;
+  /**
+   * How often monitors are told that it is there, and by how long they may miss it; `0`: never. Default 2 s, as Celery's. On
+   * stores that only this library reads it is told with `events` only. `TASKQUEUE_WORKER_HEARTBEAT`.
+   */
+  readonly heartbeat: Duration;
+  /**
+   * Commands that change something are obeyed only when they are signed with this text, as `ControlBus` signs them; at least 16
+   * characters. Python's clients cannot sign. Default: they need no signature. `TASKQUEUE_WORKER_CONTROL_SECRET`.
+   */
+  readonly controlSecret: string | undefined;
   /** Log a line for each start and end of a task. Default true. `TASKQUEUE_WORKER_LOG_TASKS`. */
   readonly logTasks: boolean;
 }
@@ -90,7 +126,8 @@ export interface BeatSettings {
 }
 
 /** What a user gives: any part of it. */
-export type TaskQueueSettingsInit = Partial<Omit<TaskQueueSettings, 'worker' | 'beat'>> & {
+export type TaskQueueSettingsInit = Partial<Omit<TaskQueueSettings, 'client' | 'worker' | 'beat'>> & {
+  readonly client?: Partial<ClientSettings>;
   readonly worker?: Partial<WorkerSettings>;
   readonly beat?: Partial<BeatSettings>;
 };
@@ -105,11 +142,16 @@ export const DEFAULT_SETTINGS: TaskQueueSettings = {
   maxBodyDepth: 100,
   maxBodyKeys: 10_000,
   publishRetries: 3,
+  client: { sentEvents: false },
   worker: {
     name: undefined,
     queues: undefined,
     pool: 'async',
     concurrency: undefined,
+    autoscale: undefined,
+    queueConcurrency: undefined,
+    queueOrder: 'strict',
+    queueWeights: undefined,
     maxTasksPerChild: undefined,
     maxMemoryPerChild: undefined,
     childEnvironment: undefined,
@@ -117,7 +159,10 @@ export const DEFAULT_SETTINGS: TaskQueueSettings = {
     shutdownGrace: '25s',
     trackStarted: false,
     control: 'all',
+    controlSecret: undefined,
     maxLost: 3,
+    events: false,
+    heartbeat: '2s',
     logTasks: true,
   },
   beat: { poll: '1s' },

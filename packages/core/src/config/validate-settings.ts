@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { ConfigurationProblem } from '../errors/errors.js';
 import { ConfigurationError } from '../errors/errors.js';
+import { parseAutoscale } from './autoscale.js';
+import type { AutoscaleInit } from './autoscale.js';
 import type { ByteSize } from './byte-size.js';
 import { parseByteSize } from './byte-size.js';
 import type { Duration } from './duration.js';
@@ -8,7 +10,7 @@ import { QUEUE_NAME } from './queue-name.js';
 import { parseDuration } from './duration.js';
 import { isPickle } from '../message/serializer.js';
 import type { Serializer } from '../message/serializer.js';
-import type { TaskQueueSettings, TaskQueueSettingsInit } from './settings.js';
+import type { TaskQueueSettings, TaskQueueSettingsInit, WorkerSettings } from './settings.js';
 import { DEFAULT_SETTINGS } from './settings.js';
 
 const duration = (leastMs: number) =>
@@ -29,6 +31,11 @@ const count = (least: number, most: number) =>
     .int({ error: 'a whole number' })
     .min(least, { error: `at least ${least}` })
     .max(most, { error: `at most ${most}` });
+const autoscale = z.custom<AutoscaleInit>((value) => parseAutoscale(value) !== undefined, {
+  error: "{ max, min } or text such as '8,2': whole numbers from 1 to 10000, min not above max",
+});
+const perQueue = (most: number) =>
+  z.record(queue, count(1, most), { error: 'queue names with numbers; in the environment reports=2,mail=4' });
 const serializer = z.custom<Serializer>((value) => isSerializer(value), {
   error: 'a serializer that is made by msgpackSerializer or yamlSerializer, or one of your own; never pickle',
 });
@@ -47,11 +54,16 @@ const SETTINGS = z.strictObject({
   maxBodyDepth: count(4, 1_000),
   maxBodyKeys: count(16, 100_000_000),
   publishRetries: count(0, 1_000),
+  client: z.strictObject({ sentEvents: flag }),
   worker: z.strictObject({
     name: z.string().min(1).max(255).optional(),
     queues: z.array(queue).min(1, { error: 'at least one queue' }).optional(),
     pool: oneOf(['async', 'solo', 'threads', 'prefork']),
     concurrency: count(1, 10_000).optional(),
+    autoscale: autoscale.optional(),
+    queueConcurrency: perQueue(10_000).optional(),
+    queueOrder: oneOf(['strict', 'weighted']),
+    queueWeights: perQueue(1_000).optional(),
     maxTasksPerChild: count(1, 1_000_000_000).optional(),
     maxMemoryPerChild: byteSize(1_048_576).optional(),
     childEnvironment: z.array(variable).optional(),
@@ -60,6 +72,9 @@ const SETTINGS = z.strictObject({
     trackStarted: flag,
     maxLost: count(1, 1_000),
     control: oneOf(['all', 'inspect', 'none']),
+    events: flag,
+    heartbeat: duration(0),
+    controlSecret: z.string().min(16, { error: 'at least 16 characters' }).max(1_000).optional(),
     logTasks: flag,
   }),
   beat: z.strictObject({ poll: duration(50) }),
@@ -69,15 +84,48 @@ const SETTINGS = z.strictObject({
 export function validateSettings(over: TaskQueueSettingsInit, under: TaskQueueSettingsInit = {}): TaskQueueSettings {
   const merged = overlay(overlay(DEFAULT_SETTINGS, under), over);
   const parsed = SETTINGS.safeParse(merged);
-  if (!parsed.success) throw new ConfigurationError(parsed.error.issues.flatMap((issue) => problems(issue, merged)));
-  return Object.freeze({ ...merged, worker: Object.freeze(merged.worker), beat: Object.freeze(merged.beat) });
+  const found = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problems(issue, merged));
+  found.push(...contradictions(merged.worker));
+  if (found.length > 0) throw new ConfigurationError(found.map(hideSecret));
+  const { client, worker, beat } = merged;
+  return Object.freeze({
+    ...merged,
+    client: Object.freeze(client),
+    worker: Object.freeze(worker),
+    beat: Object.freeze(beat),
+  });
+}
+
+/** Settings that are well by themselves and not together. */
+function contradictions(worker: WorkerSettings): ConfigurationProblem[] {
+  const { pool, concurrency, queueOrder, queueWeights } = worker;
+  const range = parseAutoscale(worker.autoscale);
+  const found: ConfigurationProblem[] = [];
+  if (worker.autoscale !== undefined && pool === 'solo') {
+    const remedy = 'The solo pool runs one task at a time, always.';
+    found.push({ path: 'worker.autoscale', expected: 'none with the pool solo', value: worker.autoscale, remedy });
+  }
+  if (range !== undefined && typeof concurrency === 'number' && (concurrency < range.min || concurrency > range.max)) {
+    const expected = `${range.min} to ${range.max}, the range of worker.autoscale, whose first size it is`;
+    found.push({ path: 'worker.concurrency', expected, value: concurrency });
+  }
+  if (queueWeights !== undefined && queueOrder !== 'weighted') {
+    const remedy = "Set worker.queueOrder to 'weighted'.";
+    found.push({ path: 'worker.queueWeights', expected: 'none in the strict order', value: queueWeights, remedy });
+  }
+  return found;
+}
+
+function hideSecret(problem: ConfigurationProblem): ConfigurationProblem {
+  return problem.path === 'worker.controlSecret' ? { ...problem, value: '(hidden)' } : problem;
 }
 
 function overlay(base: TaskQueueSettings, init: TaskQueueSettingsInit): TaskQueueSettings {
-  const { worker, beat, ...rest } = init;
+  const { client, worker, beat, ...rest } = init;
   return {
     ...base,
     ...defined(rest),
+    client: { ...base.client, ...defined(client ?? {}) },
     worker: { ...base.worker, ...defined(worker ?? {}) },
     beat: { ...base.beat, ...defined(beat ?? {}) },
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ConformanceContext, TestRunner } from './context.js';
-import { ackAll, idsOf, message, receive, receiveNothing, settle } from './context.js';
+import { ackAll, idOf, idsOf, message, receive, receiveNothing, settle } from './context.js';
 
 /** Receiving, and every way to settle. */
 export function deliverySuite(context: ConformanceContext, { describe, it }: TestRunner): void {
@@ -74,6 +74,54 @@ export function deliverySuite(context: ConformanceContext, { describe, it }: Tes
       const early = await context.publish(message(first));
       const consumer = await context.consumer([first, second]);
       assert.deepEqual(idsOf(await receive(consumer, 2)), [...early, ...late]);
+    });
+
+    it('takes from the queues of a request only, in their order', async () => {
+      const [first, second, third] = [await context.queue(), await context.queue(), await context.queue()];
+      const ones = await context.publish(message(first));
+      const [twos, threes] = [await context.publish(message(second)), await context.publish(message(third))];
+      const consumer = await context.consumer([first, second, third]);
+      const signal = AbortSignal.timeout(10_000);
+      const taken: string[] = [];
+      while (taken.length < 2 && !signal.aborted) {
+        taken.push(...idsOf(await consumer.receive({ max: 2 - taken.length, queues: [third, second], signal })));
+      }
+      assert.deepEqual(taken, [...threes, ...twos]);
+      const none = await consumer.receive({ max: 9, queues: [third, second], signal: AbortSignal.timeout(150) });
+      assert.deepEqual(idsOf(none), []);
+      assert.deepEqual(idsOf(await receive(consumer, 1)), ones);
+    });
+
+    it('takes from a queue that the subscription does not name, when a request does', async () => {
+      const [mine, added] = [await context.queue(), await context.queue()];
+      const consumer = await context.consumer([mine], { leaseMs: 30_000 });
+      await receiveNothing(consumer);
+      const [id, later] = await context.publish(message(added), message(added));
+      const signal = AbortSignal.timeout(10_000);
+      const [delivery] = await consumer.receive({ max: 1, queues: [mine, added], signal });
+      assert(delivery);
+      assert.equal(idOf(delivery), id);
+      assert.equal(delivery.queue, added);
+      assert.deepEqual(await consumer.extend([delivery], 30_000), ['extended']);
+      assert.equal(await settle(consumer, { kind: 'ack', delivery }), 'settled');
+      // What it holds when it leaves goes back, also there.
+      await consumer.receive({ max: 1, queues: [added], signal });
+      await consumer.close();
+      const [again] = await receive(await context.consumer([added]), 1);
+      assert(again);
+      assert.equal(idOf(again), later);
+      assert.equal(again.lostLeases ?? 0, 0);
+    });
+
+    it('keeps nothing from others that is not in its request, and hears of what is', async () => {
+      const [full, open] = [await context.queue(), await context.queue()];
+      const consumer = await context.consumer([full, open]);
+      const other = await context.consumer([full], { driver: context.peer });
+      const waiting = consumer.receive({ max: 1, queues: [open], signal: AbortSignal.timeout(10_000) });
+      const kept = await context.publish(message(full));
+      assert.deepEqual(idsOf(await receive(other, 1, 3_000)), kept);
+      const heard = await context.publish(message(open));
+      assert.deepEqual(idsOf(await waiting), heard);
     });
 
     it('counts the deliveries of a message', async () => {

@@ -280,6 +280,26 @@ function killSuite(scene: PoolScene, traits: PoolTraits, { describe, it }: TestR
       assert.deepEqual(await pool.run(execution('echo'), new Control()), { kind: 'interrupted' });
     });
 
+    it('does not come with a restart: children are replaced when what they run has ended', async () => {
+      const pool = await scene.own({ size: 2 });
+      const key = traits.processes ? 'pid' : 'thread';
+      const where = async (): Promise<number> =>
+        (stored(await pool.run(execution('where'), new Control())) as Record<string, number>)[key] as number;
+      const before = new Set(await Promise.all([where(), where()]));
+      const control = new Control();
+      const running = pool.run(execution('until-told'), control);
+      await control.first.promise;
+      assert('restart' in pool);
+      pool.restart?.();
+      await eventually(() => assert.equal(pool.idle, 1), BOOT_MS);
+      assert(!before.has(await where()));
+      control.controller.abort(softLimit());
+      assert.equal((await running).kind, 'succeeded');
+      await eventually(() => assert.equal(pool.idle, 2), BOOT_MS);
+      const after = await Promise.all([where(), where()]);
+      assert(after.every((one) => !before.has(one)));
+    });
+
     it('is not needed for a child that has run enough: it is replaced', async () => {
       const pool = await scene.own({ size: 1, maxTasks: 2 });
       const seen: unknown[] = [];

@@ -4,8 +4,9 @@ import { WakeUp } from '../async/wake-up.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { Duration } from '../config/duration.js';
 import { showValue, UsageError } from '../errors/errors.js';
-import type { Channel } from '../ports/channel.js';
+import type { Channel, Publication } from '../ports/channel.js';
 import type { PubSub } from '../ports/pub-sub.js';
+import { CommandSigner } from './command-signature.js';
 import type { Command } from './control-message.js';
 import { readReplies, writeCommand } from './control-message.js';
 
@@ -13,6 +14,8 @@ export interface ControlBusOptions {
   /** Undefined where the broker's driver has none: then every command is refused. */
   readonly pubsub: PubSub | undefined;
   readonly clock: Clock;
+  /** The setting `worker.controlSecret`, by which commands are signed. Default: they are not. */
+  readonly secret?: string | undefined;
 }
 
 /** Whom a command is for. Default: all workers. */
@@ -33,14 +36,19 @@ const REPLIES = 'reply.celery.pidbox';
  * there: silence proves nothing.
  */
 export class ControlBus {
-  constructor(private readonly options: ControlBusOptions) {}
+  private readonly signer: CommandSigner | undefined;
+
+  constructor(private readonly options: ControlBusOptions) {
+    const { secret, clock } = options;
+    this.signer = secret === undefined ? undefined : new CommandSigner(secret, clock);
+  }
 
   /**
    * Says it, and waits for no answer. Rejects with BROKER_UNAVAILABLE when it could not be said, CAPABILITY_UNSUPPORTED where
    * the broker carries no commands.
    */
   async cast(method: string, parameters: Command['arguments'] = {}, target: CommandTarget = {}): Promise<void> {
-    await this.pubsub().publish([writeCommand({ ...checked(method, target), arguments: parameters })]);
+    await this.pubsub().publish([this.signed(writeCommand({ ...checked(method, target), arguments: parameters }))]);
   }
 
   /** Says it, and collects what workers answer, by their names. Rejects with BROKER_UNAVAILABLE when it could not be said. */
@@ -66,7 +74,8 @@ export class ControlBus {
       await ear.ready;
       const deadline = clock.monotonic() + timeoutMs;
       const replyTo = { exchange: REPLIES, key };
-      await pubsub.publish([writeCommand({ ...command, ticket, replyTo }, { expiresAt: clock.now() + timeoutMs })]);
+      const expiresAt = clock.now() + timeoutMs;
+      await pubsub.publish([this.signed(writeCommand({ ...command, ticket, replyTo }, { expiresAt }))]);
       while (answers.size < enough && clock.monotonic() < deadline) {
         await bell.wait(clock, deadline - clock.monotonic(), new AbortController().signal);
       }
@@ -74,6 +83,10 @@ export class ControlBus {
     } finally {
       await ear.close();
     }
+  }
+
+  private signed(publication: Publication): Publication {
+    return this.signer?.sign(publication) ?? publication;
   }
 
   private pubsub(): PubSub {

@@ -91,8 +91,9 @@ export function isAddressedTo({ destination, pattern, matcher }: Command, worker
   }
 }
 
-export function writeReply(address: ReplyAddress, { worker, value, ticket }: Reply): Publication {
-  const headers = { ...(ticket === undefined ? {} : { ticket }), clock: 0 };
+/** `clock`: of the worker's logical clock. */
+export function writeReply(address: ReplyAddress, { worker, value, ticket }: Reply, clock = 0): Publication {
+  const headers = { ...(ticket === undefined ? {} : { ticket }), clock };
   const channel: Channel = { exchange: address.exchange, kind: 'direct', key: address.key };
   return { channel, message: jsonMessage({ [worker]: value }, headers) };
 }

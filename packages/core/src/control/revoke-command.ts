@@ -1,9 +1,12 @@
 import type { EncodedMessage } from '../message/encoded-message.js';
 import type { Publication } from '../ports/channel.js';
+import type { Stamps } from './stamp-revocation.js';
+import { stampRevocationIds } from './stamp-revocation.js';
 import { isAddressedTo, readCommand, writeCommand } from './control-message.js';
 
-/** What Celery's command `revoke` says. */
+/** What Celery's commands `revoke` and `revoke_by_stamped_headers` say. */
 export interface RevokeCommand {
+  /** Also such as stand for a stamp; see stamp-revocation.ts. */
   readonly taskIds: readonly string[];
   readonly terminate: boolean;
   /** It is in the store already, with all that follows from it. */
@@ -19,6 +22,12 @@ export function revokeCommand({ taskIds, terminate, isStored }: RevokeCommand): 
   );
 }
 
+/** The same by stamps; it is in the store already. */
+export function revokeStampedCommand(given: { readonly stamps: Stamps; readonly terminate: boolean }): Publication {
+  const parameters = { headers: given.stamps, terminate: given.terminate, signal: 'SIGTERM' };
+  return writeCommand({ method: 'revoke_by_stamped_headers', arguments: parameters }, { headers: { [STORED]: true } });
+}
+
 /** Ours; Python passes it over. */
 const STORED = 'taskqueue_stored';
 
@@ -30,6 +39,10 @@ export function readRevokeCommand(
   const command = readCommand(message, reader.now);
   if (command === undefined || !isAddressedTo(command, reader.worker)) return undefined;
   const { method, arguments: given } = command;
+  if (method === 'revoke_by_stamped_headers') {
+    const taskIds = stampRevocationIds(given['headers']);
+    return taskIds && { taskIds, terminate: given['terminate'] === true, isStored: message.headers[STORED] === true };
+  }
   if (method !== 'revoke' && method !== 'terminate') return undefined;
   const taskIds = [given['task_id']].flat().filter((id): id is string => typeof id === 'string');
   if (taskIds.length === 0) return undefined;

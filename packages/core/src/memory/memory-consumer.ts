@@ -1,6 +1,6 @@
 import { WakeUp } from '../async/wake-up.js';
 import { consumerClosed } from '../errors/consumer-closed.js';
-import type { Consumer, Subscription } from '../ports/broker.js';
+import type { Consumer, ReceiveRequest, Subscription } from '../ports/broker.js';
 import type { Delivery, ExtendOutcome, SettleOutcome, Settlement, SettlementEffects } from '../ports/delivery.js';
 import type { MemoryBroker } from './memory-broker.js';
 import type { MemoryResults } from './memory-results.js';
@@ -32,14 +32,15 @@ export class MemoryConsumer implements Consumer {
     this.unlisten = state.onReady(() => this.bell.ring());
   }
 
-  async receive(request: { readonly max: number; readonly signal: AbortSignal }): Promise<readonly Delivery[]> {
+  async receive(request: ReceiveRequest): Promise<readonly Delivery[]> {
     if (this.closed) throw consumerClosed();
+    const { queues = this.subscription.queues } = request;
     const deadline = this.state.clock.monotonic() + LONGEST_WAIT_MS;
     while (!this.closed && !request.signal.aborted) {
-      const deliveries = this.take(request.max);
+      const deliveries = this.take(request.max, queues);
       const left = deadline - this.state.clock.monotonic();
       if (deliveries.length > 0 || left <= 0) return deliveries;
-      await this.bell.wait(this.state.clock, Math.min(left, this.nextDueIn()), request.signal);
+      await this.bell.wait(this.state.clock, Math.min(left, this.nextDueIn(queues)), request.signal);
     }
     return [];
   }
@@ -75,9 +76,9 @@ export class MemoryConsumer implements Consumer {
     return Promise.resolve();
   }
 
-  private take(max: number): Delivery[] {
+  private take(max: number, queues: readonly string[]): Delivery[] {
     if (max <= 0) return [];
-    const candidates = this.candidates();
+    const candidates = this.candidates(queues);
     if (candidates.length === 0) return [];
     const lease = this.lease();
     const suspectHeld = [...this.state.messages.values()].some(
@@ -96,9 +97,8 @@ export class MemoryConsumer implements Consumer {
     return taken.map((message) => this.leaseMessage(message, lease));
   }
 
-  private candidates(): MemoryMessage[] {
+  private candidates(order: readonly string[]): MemoryMessage[] {
     const now = this.state.clock.now();
-    const order = this.subscription.queues;
     const found: MemoryMessage[] = [];
     for (const message of this.state.messages.values()) {
       if (message.status === 'delayed' && message.dueAt <= now) message.status = 'ready';
@@ -187,10 +187,10 @@ export class MemoryConsumer implements Consumer {
     if (effects?.publish !== undefined) this.broker.publishNow(effects.publish);
   }
 
-  private nextDueIn(): number {
+  private nextDueIn(queues: readonly string[]): number {
     let next = Infinity;
     for (const message of this.state.messages.values()) {
-      if (message.status === 'delayed' && this.subscription.queues.includes(message.outgoing.queue)) {
+      if (message.status === 'delayed' && queues.includes(message.outgoing.queue)) {
         next = Math.min(next, message.dueAt);
       }
     }

@@ -24,7 +24,7 @@ import type { WireFields } from './wire-fields.js';
 /** The envelope of a protocol 2 message. Throws MessageError DECODE_FAILED that names the field. */
 export function openHeaders({ headers, properties }: EncodedMessage): TaskEnvelope {
   const id = requiredName(headers, 'id');
-  const [timeLimitMs, softTimeLimitMs] = timeLimits(headers);
+  const limits = timeLimits(headers);
   const { replyTo, correlationId, priority, deliveryMode, expiration } = openProperties(properties, id);
   return {
     lang: optionalText(headers, 'lang') ?? 'py',
@@ -36,8 +36,8 @@ export function openHeaders({ headers, properties }: EncodedMessage): TaskEnvelo
     group: optionalName(headers, 'group'),
     groupIndex: optionalCount(headers, 'group_index'),
     retries: optionalCount(headers, 'retries') ?? 0,
-    timeLimitMs,
-    softTimeLimitMs,
+    timeLimitMs: limits[0],
+    softTimeLimitMs: limits[1],
     rootId: optionalName(headers, 'root_id') ?? id,
     parentId: optionalName(headers, 'parent_id'),
     argsRepr: optionalText(headers, 'argsrepr'),
@@ -53,17 +53,12 @@ export function openHeaders({ headers, properties }: EncodedMessage): TaskEnvelo
     priority,
     deliveryMode,
     expiration,
-    ...lostChildren(headers),
+    lostChildren: optionalCount(headers, LOST_CHILDREN),
   };
 }
 
 /** Our own; Python passes it by. */
-const LOST_CHILDREN = 'taskqueue_lost_children';
-
-function lostChildren(headers: WireFields): Pick<TaskEnvelope, 'lostChildren'> | undefined {
-  // Not even looked up as a field where it is not, as in nearly all messages.
-  return LOST_CHILDREN in headers ? { lostChildren: optionalCount(headers, LOST_CHILDREN) ?? 0 } : undefined;
-}
+export const LOST_CHILDREN = 'taskqueue_lost_children';
 
 /** What the properties say; the same in both protocols. */
 export function openProperties(

@@ -95,9 +95,10 @@ export function decodeBody(encoded: EncodedMessage, envelope: TaskEnvelope, opti
   if (!Array.isArray(body) || body.length !== 3) {
     throw illTyped(`The body of ${envelope.task}[${envelope.id}]`, '[args, kwargs, embed]', body);
   }
-  const [args, kwargs, embed] = body as readonly unknown[];
+  // By place: this runs for every message, and to take an array apart by names goes through an iterator.
+  const embed = (body as readonly unknown[])[2];
   if (embed !== null && !isRecord(embed)) throw illTyped('embed', 'an object', embed);
-  return taskBody({ args, kwargs }, embed ?? {});
+  return taskBody({ args: (body as readonly unknown[])[0], kwargs: (body as readonly unknown[])[1] }, embed ?? {});
 }
 
 /** Both protocols name these fields alike; protocol 1 has them in one object. */

@@ -74,8 +74,8 @@ function resultTail(record: ResultRecord): string {
     traceback: failure?.stack ?? null,
     children: (record.children ?? []).map((id) => [[id, null], null]),
     date_done: record.doneAt === undefined ? null : pythonInstant(record.doneAt),
-    ...(record.groupId === undefined ? {} : { group_id: record.groupId }),
-    ...(record.parentId === undefined ? {} : { parent_id: record.parentId }),
+    group_id: record.groupId,
+    parent_id: record.parentId,
     task_id: record.taskId,
     name: record.name,
     args: record.argsRepr,
@@ -194,10 +194,13 @@ function reprOf(value: unknown, tuple: boolean): string | undefined {
   return typeof value === 'string' ? value : pythonRepr(value, { tuple });
 }
 
-/** As Python's `datetime.isoformat` writes it. */
+/** As Python's `datetime.isoformat` writes it. Many tasks end in one millisecond. */
 function pythonInstant(ms: number): string {
-  return new Date(ms).toISOString().replace('Z', '000+00:00');
+  if (ms !== lastInstant.ms) lastInstant = { ms, text: new Date(ms).toISOString().replace('Z', '000+00:00') };
+  return lastInstant.text;
 }
+
+let lastInstant = { ms: Number.NaN, text: '' };
 
 /** Celery before 5.6 leaves the offset out, and means UTC. */
 function instantOf(iso: string): number | undefined {

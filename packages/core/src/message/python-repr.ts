@@ -20,7 +20,7 @@ const CLOSING = 12;
 export function pythonRepr(value: unknown, options: PythonReprOptions = {}): string {
   const maxLength = options.maxLength ?? DEFAULT_MAX_LENGTH;
   const writer = new ReprWriter(Math.max(0, maxLength - CLOSING));
-  if (options.tuple === true && Array.isArray(value)) writer.list(value, ['(', value.length === 1 ? ',)' : ')']);
+  if (options.tuple === true && Array.isArray(value)) writer.list(value, '(', value.length === 1 ? ',)' : ')');
   else writer.value(value);
   return writer.text.length > maxLength ? writer.text.slice(0, maxLength) : writer.text;
 }
@@ -42,28 +42,28 @@ class ReprWriter {
     }
   }
 
-  list(values: Iterable<unknown> & { readonly length?: number }, [open, close]: readonly [string, string]): void {
-    this.container([open, close], () => {
-      let first = true;
-      for (const value of values) {
-        if (!this.separate(first)) return;
-        this.value(value);
-        first = false;
-      }
-    });
+  list(values: readonly unknown[], open: string, close: string): void {
+    if (!this.enter(open, close)) return;
+    try {
+      // By index: this is written for every task whose result is kept.
+      for (let index = 0; index < values.length && this.separate(index === 0); index += 1) this.value(values[index]);
+    } catch {
+      this.add('<unrepresentable>');
+    }
+    this.leave(close);
   }
 
   private object(value: object): void {
-    if (Array.isArray(value)) return this.list(value, ['[', ']']);
+    if (Array.isArray(value)) return this.list(value, '[', ']');
     if (value instanceof Date) return this.add(datetime(value));
     if (value instanceof Uint8Array) return this.bytes(value);
-    if (value instanceof Map) return this.members(value);
-    if (value instanceof Set) return value.size === 0 ? this.add('set()') : this.list(value, ['{', '}']);
+    if (value instanceof Map) return this.entries(value);
+    if (value instanceof Set) return value.size === 0 ? this.add('set()') : this.elements(value);
     if (value instanceof Error) return this.error(value);
     if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
       return this.reduced((value as { toJSON(): unknown }).toJSON());
     }
-    this.members(ownMembers(value));
+    this.members(value);
   }
 
   private error(error: Error): void {
@@ -75,32 +75,67 @@ class ReprWriter {
   /** What toJSON returned; its own toJSON is not called. */
   private reduced(value: unknown): void {
     const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
-    if (plain) this.members(ownMembers(value));
+    if (plain) this.members(value);
     else this.value(value);
   }
 
-  private members(members: Iterable<readonly [unknown, unknown]>): void {
-    this.container(['{', '}'], () => {
-      let first = true;
-      for (const [key, value] of members) {
-        if (!this.separate(first)) return;
-        this.value(key);
-        this.add(': ');
-        this.value(value);
+  /** One by one, so that an object with very many properties is not copied. */
+  private members(value: object): void {
+    if (!this.enter('{', '}')) return;
+    let first = true;
+    try {
+      for (const key in value) {
+        if (!Object.hasOwn(value, key)) continue;
+        if (!this.separate(first)) break;
+        this.pair(key, (value as Record<string, unknown>)[key]);
         first = false;
       }
-    });
-  }
-
-  private container([open, close]: readonly [string, string], write: () => void): void {
-    if (this.level >= MAX_LEVELS) return this.add(`${open}...${close}`);
-    this.text += open;
-    this.level += 1;
-    try {
-      write();
     } catch {
       this.add('<unrepresentable>');
     }
+    this.leave('}');
+  }
+
+  private entries(map: ReadonlyMap<unknown, unknown>): void {
+    if (!this.enter('{', '}')) return;
+    let first = true;
+    for (const [key, value] of map) {
+      if (!this.separate(first)) break;
+      this.pair(key, value);
+      first = false;
+    }
+    this.leave('}');
+  }
+
+  private elements(set: ReadonlySet<unknown>): void {
+    if (!this.enter('{', '}')) return;
+    let first = true;
+    for (const value of set) {
+      if (!this.separate(first)) break;
+      this.value(value);
+      first = false;
+    }
+    this.leave('}');
+  }
+
+  private pair(key: unknown, value: unknown): void {
+    this.value(key);
+    this.add(': ');
+    this.value(value);
+  }
+
+  /** False where it is too deep to be shown. */
+  private enter(open: string, close: string): boolean {
+    if (this.level >= MAX_LEVELS) {
+      this.add(`${open}...${close}`);
+      return false;
+    }
+    this.text += open;
+    this.level += 1;
+    return true;
+  }
+
+  private leave(close: string): void {
     this.level -= 1;
     this.text += close;
   }
@@ -133,13 +168,6 @@ class ReprWriter {
 
   private add(text: string): void {
     if (!this.full) this.text += text;
-  }
-}
-
-/** One by one, so that an object with very many properties is not copied. */
-function* ownMembers(value: object): Iterable<readonly [string, unknown]> {
-  for (const key in value) {
-    if (Object.hasOwn(value, key)) yield [key, (value as Record<string, unknown>)[key]];
   }
 }
 

@@ -32,7 +32,7 @@ export interface TaskEnvelope {
   /** Retries made so far. */
   readonly retries: number;
   /** How often a child of a worker was lost while it ran it, since the last retry; absent: never. */
-  readonly lostChildren?: number;
+  readonly lostChildren?: number | undefined;
   readonly timeLimitMs: number | undefined;
   readonly softTimeLimitMs: number | undefined;
   readonly rootId: string;

@@ -85,10 +85,12 @@ export function optionalList(fields: WireFields, name: string): readonly unknown
 /** Celery's `timelimit`: [hard, soft] in seconds; 0 is none. */
 export function timeLimits(fields: WireFields): readonly [hardMs: number | undefined, softMs: number | undefined] {
   const pair = optionalList(fields, 'timelimit');
-  if (pair === undefined) return [undefined, undefined];
+  if (pair === undefined) return NO_LIMITS;
   if (pair.length !== 2) throw illTyped('timelimit', '[hard, soft]', pair);
   return [limitMs(pair[0]), limitMs(pair[1])];
 }
+
+const NO_LIMITS = [undefined, undefined] as const;
 
 /** A list of signatures; a single one counts as a list. */
 export function optionalSignatures(fields: WireFields, name: string): readonly WireSignature[] | undefined {

@@ -123,6 +123,12 @@ export class ChildPool implements ExecutionPool {
     this.announce();
   }
 
+  restart(): void {
+    for (const child of this.children) child.retire();
+    this.fill();
+    this.announce();
+  }
+
   onIdle(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

@@ -46,14 +46,8 @@ export class InlinePool implements ExecutionPool {
 
   run(execution: Execution, control: ExecutionControl): Promise<Outcome> {
     this.running += 1;
-    const work = this.runner.run(execution, control);
-    if (execution.deadline === undefined) {
-      return work.then((outcome) => {
-        this.release();
-        return outcome;
-      });
-    }
-    return this.runTerminable(execution, work);
+    if (execution.deadline === undefined) return this.runner.run(execution, control, this.release);
+    return this.runTerminable(execution, this.runner.run(execution, control));
   }
 
   terminate(execution: Execution): void {
@@ -101,10 +95,10 @@ export class InlinePool implements ExecutionPool {
     });
   }
 
-  private release(): void {
+  private readonly release = (): void => {
     this.running -= 1;
     this.announce();
-  }
+  };
 
   private announce(): void {
     for (const listener of this.listeners) listener();

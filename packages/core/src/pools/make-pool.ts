@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
+import { parseAutoscale } from '../config/autoscale.js';
 import { parseByteSize } from '../config/byte-size.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { ConfigurationError } from '../errors/errors.js';
@@ -32,9 +33,10 @@ const DEFAULT_CONCURRENCY = 10;
 export function makePool(init: PoolInit): ExecutionPool {
   const { settings, registry, logger, clock } = init;
   const { pool, concurrency } = settings.worker;
+  const least = parseAutoscale(settings.worker.autoscale)?.min;
   if (pool === 'threads' || pool === 'prefork') return childPool(pool, init);
   const runner = new TaskRunner({ registry, logger, clock, serializer: serializerFrom(settings) });
-  return new InlinePool(runner, { size: pool === 'solo' ? 1 : (concurrency ?? DEFAULT_CONCURRENCY) });
+  return new InlinePool(runner, { size: pool === 'solo' ? 1 : (concurrency ?? least ?? DEFAULT_CONCURRENCY) });
 }
 
 function childPool(pool: 'threads' | 'prefork', init: PoolInit): ExecutionPool {
@@ -44,7 +46,7 @@ function childPool(pool: 'threads' | 'prefork', init: PoolInit): ExecutionPool {
   const env = childEnvironment(process.env, more);
   return new ChildPool({
     kind: pool === 'threads' ? 'thread' : 'process',
-    size: concurrency ?? availableParallelism(),
+    size: concurrency ?? parseAutoscale(settings.worker.autoscale)?.min ?? availableParallelism(),
     spawn: pool === 'threads' ? threadSpawner({ program, env }) : processSpawner({ program, env, clock }),
     maxTasks: maxTasksPerChild,
     maxBytes: parseByteSize(maxMemoryPerChild),

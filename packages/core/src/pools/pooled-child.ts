@@ -68,6 +68,7 @@ export class PooledChild {
   private tasks = 0;
   private lastRunId = 0;
   private killed = false;
+  private retired = false;
   private refusal: string | undefined;
 
   constructor(private readonly options: PooledChildOptions) {
@@ -132,6 +133,12 @@ export class PooledChild {
     this.timer = this.options.clock.timer(LEAVE_MS, () => this.child.kill());
   }
 
+  /** The same, as soon as its run has ended. */
+  retire(): void {
+    this.retired = true;
+    this.leave();
+  }
+
   private hear(message: FromChild): void {
     switch (message.type) {
       case 'ready':
@@ -184,7 +191,7 @@ export class PooledChild {
   private end(outcome: Outcome, usedUp = false): void {
     this.current = 'idle';
     const settle = this.takeRun();
-    if (usedUp) this.leave();
+    if (usedUp || this.retired) this.leave();
     settle?.(outcome);
     this.options.onChange(this);
   }

@@ -20,12 +20,13 @@ export interface TaskRunnerOptions {
 
 /**
  * The inside of a pool: finds the handler, puts the arguments in their places, runs it and says how it ended. The same
- * on this thread, in a thread and in a child process. `run` never rejects.
+ * on this thread, in a thread and in a child process. `run` never rejects, and calls `onEnd`, which must not throw, right before
+ * it resolves.
  */
 export class TaskRunner {
   constructor(private readonly options: TaskRunnerOptions) {}
 
-  async run(execution: Execution, control: ExecutionControl): Promise<Outcome> {
+  async run(execution: Execution, control: ExecutionControl, onEnd?: () => void): Promise<Outcome> {
     let context: RunContext | undefined;
     try {
       const task = this.options.registry.get(execution.message.task);
@@ -38,6 +39,7 @@ export class TaskRunner {
       return outcomeOf(error, control.signal);
     } finally {
       context?.close();
+      onEnd?.();
     }
   }
 }

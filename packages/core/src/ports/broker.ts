@@ -41,7 +41,7 @@ export interface Consumer {
    * at a time, so that a task that kills its process cannot take its neighbours' blame. Rejects when the consumer was
    * closed before.
    */
-  receive(request: { readonly max: number; readonly signal: AbortSignal }): Promise<readonly Delivery[]>;
+  receive(request: ReceiveRequest): Promise<readonly Delivery[]>;
   /**
    * Ends leases. Fenced: a delivery whose lease was lost answers `lost` and nothing of it is applied, neither result
    * nor publication. One outcome a settlement, in order. Settling twice is `lost` the second time and harmless.
@@ -56,6 +56,16 @@ export interface Consumer {
   readonly keepAlive?: KeepAlive;
   /** Releases what was received and not settled, at once, without counting it as lost. Idempotent. */
   close(): Promise<void>;
+}
+
+export interface ReceiveRequest {
+  readonly max: number;
+  /**
+   * From these queues only, in this order of preference, whichever the subscription names; each has been declared, and none
+   * is named twice. A message of another queue is neither held meanwhile nor kept from others. Absent: the subscription's.
+   */
+  readonly queues?: readonly string[];
+  readonly signal: AbortSignal;
 }
 
 /**

@@ -29,6 +29,8 @@ export interface ExecutionPool {
    */
   terminate(execution: Execution): void;
   resize(size: number): void;
+  /** Replaces its children, each as soon as it runs nothing. Absent where there are none. */
+  restart?(): void;
   /** Calls back when a slot becomes free. */
   onIdle(listener: () => void): () => void;
   /**

@@ -6,6 +6,8 @@ import type { Channel, Publication } from './channel.js';
  * promise of order. Whatever is built on it must get along with silence; what must arrive is a task.
  */
 export interface PubSub {
+  /** Celery's workers and monitors are on it, too. Default false: only this library is. */
+  readonly heardByCelery?: boolean;
   /**
    * Resolves when the store has taken the publications, heard or not. Rejects with BROKER_UNAVAILABLE when it cannot be
    * reached, MESSAGE_TOO_LARGE for what it cannot carry (every store carries 512 KiB); nothing is tried again.

@@ -26,7 +26,7 @@ function placeKeywords(definition: TaskDefinition, { args, kwargs }: CallArgumen
     throw invalid(definition, what, 'args', ['Give it the parameter, or use an immutable signature (si) in a link.']);
   }
   const placed = [...args];
-  for (const [key, value] of Object.entries(kwargs)) {
+  for (const key of Object.keys(kwargs)) {
     const index = definition.params.indexOf(key);
     if (index < 0) {
       throw invalid(definition, `has no parameter "${key}"`, `kwargs.${key}`, [
@@ -36,7 +36,7 @@ function placeKeywords(definition: TaskDefinition, { args, kwargs }: CallArgumen
       ]);
     }
     if (index < args.length) throw invalid(definition, `got parameter "${key}" twice`, `kwargs.${key}`, []);
-    placed[index] = value;
+    placed[index] = kwargs[key];
   }
   for (let index = 0; index < placed.length; index += 1) if (!(index in placed)) placed[index] = undefined;
   return placed;

@@ -6,6 +6,8 @@ import { ConfigurationError, UsageError } from '../errors/errors.js';
 import { MAX_LIMIT_SECONDS } from '../message/wire-fields.js';
 import type { ErrorMatcher, RetryPolicy } from './retry-policy.js';
 import { checkMatchers, retryPolicy } from './retry-policy.js';
+import type { RateLimit } from './rate-limit.js';
+import { parseRateLimit, RATE_EXPECTED } from './rate-limit.js';
 import type { TaskOptions } from './task-options.js';
 import { MAX_PRIORITY } from './task-options.js';
 
@@ -23,6 +25,7 @@ export interface TaskDefinition {
   readonly expiresMs: number | undefined;
   readonly softTimeLimitMs: number | undefined;
   readonly timeLimitMs: number | undefined;
+  readonly rateLimit: RateLimit | undefined;
   readonly ack: 'late' | 'early';
   readonly ignoreResult: boolean;
   readonly storeErrorsEvenIfIgnored: boolean;
@@ -45,6 +48,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof TaskOptions>([
   'expires',
   'softTimeLimit',
   'timeLimit',
+  'rateLimit',
   'ack',
   'ignoreResult',
   'storeErrorsEvenIfIgnored',
@@ -100,6 +104,7 @@ export function defineTask(
     expiresMs,
     softTimeLimitMs: limits.soft,
     timeLimitMs: limits.hard,
+    rateLimit: parseRateLimit(options.rateLimit),
     ack: options.ack ?? 'late',
     ignoreResult: options.ignoreResult ?? false,
     storeErrorsEvenIfIgnored: options.storeErrorsEvenIfIgnored ?? false,
@@ -142,6 +147,10 @@ function checkValues(
     if (value !== undefined && typeof value !== 'boolean') {
       problems.push({ path: `${path}.${field}`, expected: 'true or false', value });
     }
+  }
+  if (options.rateLimit !== undefined && parseRateLimit(options.rateLimit) === undefined) {
+    const expected = `${RATE_EXPECTED}, or { limit, scope: 'worker' | 'cluster' }`;
+    problems.push({ path: `${path}.rateLimit`, expected, value: options.rateLimit });
   }
   for (const [field, limit] of [
     ['softTimeLimit', limits.soft],

@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Duration } from '../config/duration.js';
+import type { RateLimitInit } from './rate-limit.js';
 import type { ErrorMatcher, RetryOptionsInit } from './retry-policy.js';
 
 /** Every option of a task. All are optional; a call may override those that `ApplyOptions` has too. */
@@ -28,6 +29,12 @@ export interface TaskOptions {
    * in-process pool writes the slot off and replaces it. Must not be below `softTimeLimit`. Default: none.
    */
   readonly timeLimit?: Duration;
+  /**
+   * How often it starts: `'100/m'`, `'5/s'`, `'1000/h'`, or a number per second; starts are evenly spaced. Each worker keeps
+   * it for itself; with `{ limit: '100/m', scope: 'cluster' }` all workers together, where a driver has locks. What has to
+   * wait holds up nothing else. Default: none.
+   */
+  readonly rateLimit?: RateLimitInit;
   /**
    * When the message is settled. `late` (default): after the run, so a task cut down by a crash runs again. `early`:
    * before the run, so it runs at most once.

@@ -1,5 +1,7 @@
 import type { TaskEnvelope } from '../message/task-message.js';
 import type { Delivery, Settlement } from '../ports/delivery.js';
+import { LOST_CHILDREN } from '../message/celery-headers.js';
+import { lossesOf } from './refusal.js';
 import { MAX_PRIORITY } from '../task/task-options.js';
 
 /** The clocks of a store and a worker may differ by this much without a message being sent back for it. */
@@ -11,12 +13,22 @@ const TOLERANCE_MS = 1_000;
  */
 export function parkEarly(delivery: Delivery, envelope: TaskEnvelope, now: number): Settlement | undefined {
   const delayMs = (envelope.eta ?? now) - now;
-  if (delayMs <= TOLERANCE_MS) return undefined;
-  const { message, queue } = delivery;
+  return delayMs <= TOLERANCE_MS ? undefined : postponed(delivery, envelope, delayMs);
+}
+
+/** The message goes back as it is and is delivered after `delayMs`. Losses go on counting, though the broker begins anew. */
+export function postponed(delivery: Delivery, envelope: TaskEnvelope, delayMs: number): Settlement {
+  const { queue } = delivery;
+  const message = (delivery.lostLeases ?? 0) === 0 ? delivery.message : withLosses(delivery, envelope);
   const priority = Math.min(MAX_PRIORITY, Math.max(0, Math.trunc(message.properties.priority ?? 0)));
   return {
     kind: 'replace',
     delivery,
     message: { id: envelope.id, task: envelope.task, queue, priority, delayMs, message },
   };
+}
+
+function withLosses(delivery: Delivery, envelope: TaskEnvelope): Delivery['message'] {
+  const { message } = delivery;
+  return { ...message, headers: { ...message.headers, [LOST_CHILDREN]: lossesOf(delivery, envelope) } };
 }

@@ -1,25 +1,32 @@
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
-import { isTaskQueueError, TaskError } from '../errors/errors.js';
+import { isStampRevocation, revokedBy } from '../control/stamp-revocation.js';
+import { isTaskQueueError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
 import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
-import type { Delivery, Settlement } from '../ports/delivery.js';
+import type { OutgoingMessage } from '../ports/broker.js';
+import type { Delivery, SettleOutcome, Settlement } from '../ports/delivery.js';
 import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
 import type { Outcome } from '../task/task-outcome.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
-import { parkEarly } from './early.js';
+import { parkEarly, postponed } from './early.js';
 import type { EndedBefore } from './ended-before.js';
+import type { InterruptReason } from './interruption.js';
+import { afterEarlyAck, interruptError } from './interruption.js';
 import type { Lookahead } from './lookahead.js';
 import type { Finished } from './outcome-policy.js';
 import { OutcomePolicy } from './outcome-policy.js';
+import type { RateLimiter } from './rate-limiter.js';
 import type { RevocationList } from './revocation-list.js';
 import { Run } from './run.js';
 import type { Refusal } from './refusal.js';
 import { lossesOf, refuse } from './refusal.js';
 import type { Settler } from './settler.js';
 import { timeLimiter } from './time-limiter.js';
+import type { TimeLimits } from './time-limits.js';
 import type { WorkerEvents } from './worker-events.js';
 
 export interface ExecutorOptions {
@@ -32,6 +39,8 @@ export interface ExecutorOptions {
   readonly revocations: RevocationList;
   readonly endedBefore: EndedBefore;
   readonly lookahead: Lookahead;
+  readonly rates: RateLimiter;
+  readonly limits: TimeLimits;
   readonly decoding: DecodeOptions;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -39,6 +48,8 @@ export interface ExecutorOptions {
   readonly maxLost: number;
   readonly trackStarted: boolean;
   readonly events: WorkerEvents;
+  /** Is told of followers. */
+  readonly published: PublishEvents | undefined;
   /** An early acknowledgement: the run goes on without a lease, which nobody must look for any more. */
   readonly onAcknowledged: (delivery: Delivery) => void;
   /** A delivery ended without having used its slot. */
@@ -50,16 +61,13 @@ export interface ExecutorOptions {
 /** A run that was told to stop, because it was revoked or is someone else's by now, is killed after this where that can be. */
 const INTERRUPTED_GRACE_MS = 5_000;
 
-/** Why the worker stops a run from outside; the reason of the run's signal. */
-export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
-
 /**
  * One delivery from receipt to settlement:
  *
  * ```text
  *   open headers ─► known? not lost too often? not expired? not revoked? ─► decode ─► (early ack) ─► run under limits
  *        │                         │ no: refuse                                │ no: dead letter        │
- *        │                         │ eta lies ahead: back to the broker until then
+ *        │                         │ eta lies ahead: back to the broker until then; its rate is used up: see rate-limiter.ts
  *        └─► dead letter ◄─────────┴──────────────────────────────────────────┘                        ▼
  *                                                   settle with result and follow-ups ◄── convert the outcome
  * ```
@@ -69,6 +77,7 @@ export type InterruptReason = 'shutdown' | 'lease-lost' | 'revoked';
 export class Executor {
   private readonly runs = new Map<Delivery, Run>();
   private readonly byTask = new Map<string, Run>();
+  private peak = 0;
   private readonly startedOf = new Map<string, number>();
   private readonly interrupted = new Map<Delivery, InterruptReason>();
   /** Of runs in a pool that can kill. */
@@ -89,15 +98,19 @@ export class Executor {
     return this.runs.size;
   }
 
-  /** Takes a delivery whose slot is free. Never rejects: what goes wrong is logged and left to the lease. */
-  async execute(delivery: Delivery): Promise<void> {
+  /** The most that ran at once since this was asked last. */
+  takePeak(): number {
+    const { peak } = this;
+    this.peak = this.runs.size;
+    return peak;
+  }
+
+  /** Takes a delivery whose slot is free. Never throws: what goes wrong is logged and left to the lease. */
+  execute(delivery: Delivery): void {
     try {
-      await this.process(delivery);
+      this.process(delivery);
     } catch (error) {
-      const stack = error instanceof Error ? error.stack : undefined;
-      this.options.logger.error('A delivery could not be processed; its lease will end.', stack, 'Executor');
-    } finally {
-      this.options.onSettled(delivery);
+      this.unprocessed(delivery, error);
     }
   }
 
@@ -112,13 +125,18 @@ export class Executor {
     this.options.clock.timer(INTERRUPTED_GRACE_MS, () => this.killers.get(delivery)?.(), { unref: true });
   }
 
+  /** `taskId` may stand for a stamp: then all runs that bear it. */
   interruptTask(taskId: string, reason: InterruptReason): void {
+    if (isStampRevocation(taskId)) {
+      for (const run of this.active) if (revokedBy(run.message).includes(taskId)) this.interrupt(run.delivery, reason);
+      return;
+    }
     const run = this.byTask.get(taskId);
     if (run !== undefined) this.interrupt(run.delivery, reason);
   }
 
-  /** Throws or rejects. Not async, nor is what it only hands on: each such function costs every task a promise. */
-  private process(delivery: Delivery): Promise<void> {
+  /** Not async, nor is what it hands on to: each such function costs every task a promise, and keeps alive what it knows. */
+  private process(delivery: Delivery): void {
     const { decoding, registry, clock } = this.options;
     let envelope: TaskEnvelope;
     try {
@@ -127,10 +145,12 @@ export class Executor {
       return this.refused(refuse.malformed(delivery, error));
     }
     const task = registry.find(envelope.task);
-    const refusal = this.admission(delivery, envelope, task);
+    const now = clock.now();
+    const refusal = this.admission(delivery, envelope, task, now);
     if (refusal !== undefined) return this.refused(refusal);
-    const parked = parkEarly(delivery, envelope, clock.now());
+    const parked = parkEarly(delivery, envelope, now);
     if (parked !== undefined) return this.withoutSlot(parked);
+    if (!this.options.rates.isIdle && this.isHeldByRate(delivery, envelope)) return;
     let message: TaskMessage;
     try {
       // The envelope is ours alone, so it may become the message.
@@ -138,22 +158,44 @@ export class Executor {
     } catch (error) {
       return this.refused(refuse.undecodable(delivery, envelope, error));
     }
-    return this.run(delivery, task as RegisteredTask, message);
+    void this.run(delivery, task as RegisteredTask, message);
   }
 
-  private admission(delivery: Delivery, envelope: TaskEnvelope, task: RegisteredTask | undefined) {
-    const now = this.options.clock.now();
+  /** True for what may not start yet, and is seen to: parked here for a moment, or given back. */
+  private isHeldByRate(delivery: Delivery, envelope: TaskEnvelope): boolean {
+    const admission = this.options.rates.admit(envelope.task, delivery, `${envelope.id}:${delivery.run}`);
+    if (admission === 'start') return false;
+    if (admission === 'parked') this.options.onRefused();
+    else this.withoutSlot(postponed(delivery, envelope, admission.delayMs));
+    return true;
+  }
+
+  /** Gives back what was parked and has to wait for longer. Never throws, as `execute`. */
+  postpone(delivery: Delivery, delayMs: number): void {
+    const { settler, decoding } = this.options;
+    try {
+      settler.end(postponed(delivery, openEnvelope(delivery.message, decoding), delayMs), this.settled);
+    } catch (error) {
+      this.unprocessed(delivery, error);
+    }
+  }
+
+  private admission(delivery: Delivery, envelope: TaskEnvelope, task: RegisteredTask | undefined, now: number) {
     if (lossesOf(delivery, envelope) >= this.options.maxLost) return refuse.poison(delivery, envelope);
     if (task === undefined) return refuse.unknownTask(delivery, envelope);
     if (envelope.expires !== undefined && envelope.expires <= now) return refuse.expired(delivery, envelope);
-    if (this.options.revocations.has(envelope.id)) return refuse.revoked(delivery, envelope);
+    const { revocations } = this.options;
+    if (revocations.has(envelope.id) || revocations.hasStampOf(envelope)) return refuse.revoked(delivery, envelope);
     return undefined;
   }
 
-  private async refused(refusal: Refusal): Promise<void> {
+  private refused(refusal: Refusal): void {
     const { policy, events } = this.options;
-    events.emit(refusal.event);
-    await this.withoutSlot(policy.settleRefusal(refusal, this.chordMember(refusal)));
+    const { event } = refusal;
+    // Monitors know a task's name from here only.
+    if (events.heardInFull && 'task' in event) events.emit({ type: 'task-received', task: event.task });
+    events.emit(event);
+    this.withoutSlot(policy.settleRefusal(refusal, this.chordMember(refusal)));
   }
 
   /** The whole message of a refused task that may be a member of a chord; headers do not say of which. */
@@ -166,35 +208,64 @@ export class Executor {
     }
   }
 
-  private async withoutSlot(settlement: Settlement): Promise<void> {
-    const settled = this.options.settler.settle(settlement);
+  private withoutSlot(settlement: Settlement): void {
+    this.options.settler.end(settlement, this.settled);
     this.options.onRefused();
-    await settled;
   }
 
+  private readonly settled = (outcome: SettleOutcome, settlement: Settlement): void => {
+    if (outcome === 'settled') this.options.published?.published(followersOf(settlement));
+    this.options.onSettled(settlement.delivery);
+  };
+
+  private unprocessed(delivery: Delivery, error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.options.logger.error('A delivery could not be processed; its lease will end.', stack, 'Executor');
+    this.options.onSettled(delivery);
+  }
+
+  /** Never rejects. */
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {
-    const { settler, clock, events, endedBefore } = this.options;
+    const { settler, clock, events, endedBefore, lookahead, published } = this.options;
+    const early = task.definition.ack === 'early';
+    try {
+      const hasToWait = early || this.byTask.has(message.id) || endedBefore.mayHave(delivery, message);
+      if (hasToWait && !(await this.mayBegin(delivery, message, early))) return;
+      const run = this.begin(delivery, task, message);
+      if (events.heardInFull) events.emit({ type: 'task-received', task: run.facts });
+      if (events.heard) events.emit({ type: 'task-started', task: run.facts });
+      if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
+      const began = clock.monotonic();
+      const outcome = this.overruled(run, await this.runInPool(run));
+      const runtimeMs = clock.monotonic() - began;
+      lookahead.observe(runtimeMs);
+      this.finish(run);
+      const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
+      if (events.heardInFull) events.emit({ type: 'task-ended', task: run.facts, runtimeMs, outcome: outcome.kind });
+      const followers = settlement === undefined ? NOBODY : followersOf(settlement);
+      published?.publishing(followers);
+      if (settlement !== undefined && !early) return settler.end(settlement, this.settled);
+      if (settlement !== undefined) await settler.complete(settlement);
+      published?.published(followers);
+      this.options.onSettled(delivery);
+    } catch (error) {
+      this.unprocessed(delivery, error);
+    }
+  }
+
+  /** False when it is over already, and seen to. */
+  private async mayBegin(delivery: Delivery, message: TaskMessage, early: boolean): Promise<boolean> {
+    const { settler, endedBefore, onAcknowledged, onSettled } = this.options;
     if (this.byTask.has(message.id)) await this.endOf(message.id);
     if (endedBefore.mayHave(delivery, message) && (await endedBefore.has(message))) {
-      return this.withoutSlot({ kind: 'ack', delivery });
+      this.withoutSlot({ kind: 'ack', delivery });
+      return false;
     }
-    const early = task.definition.ack === 'early';
-    if (early) {
-      if ((await settler.settle({ kind: 'ack', delivery })) === 'lost') return;
-      this.options.onAcknowledged(delivery);
-    }
-    const run = this.begin(delivery, task, message);
-    if (events.heard) events.emit({ type: 'task-started', task: run.facts });
-    if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
-    const began = clock.monotonic();
-    const outcome = this.overruled(run, await this.runInPool(run));
-    const runtimeMs = clock.monotonic() - began;
-    this.options.lookahead.observe(runtimeMs);
-    this.finish(run);
-    const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
-    if (settlement === undefined) return;
-    if (early) await settler.complete(settlement);
-    else await settler.settle(settlement);
+    if (!early) return true;
+    const isOurs = (await settler.settle({ kind: 'ack', delivery })) === 'settled';
+    if (isOurs) onAcknowledged(delivery);
+    else onSettled(delivery);
+    return isOurs;
   }
 
   /** Whatever a handler asked for, its message is settled: it would stay leased to this worker otherwise, and its caller wait. */
@@ -223,16 +294,15 @@ export class Executor {
     const isRecorded = policy.mayRecord(task.definition, message);
     const run = new Run({ delivery, task, message, clock, record: this.recordProgress, isRecorded });
     this.runs.set(delivery, run);
+    if (this.runs.size > this.peak) this.peak = this.runs.size;
     this.byTask.set(message.id, run);
     this.startedOf.set(message.task, (this.startedOf.get(message.task) ?? 0) + 1);
     return run;
   }
 
   private runInPool(run: Run): Promise<Outcome> {
-    const { pool, clock } = this.options;
-    const { definition } = run.task;
-    const hardMs = run.message.timeLimitMs ?? definition.timeLimitMs;
-    const softMs = run.message.softTimeLimitMs ?? definition.softTimeLimitMs;
+    const { pool } = this.options;
+    const { hardMs, softMs } = this.options.limits.of(run.message, run.task.definition);
     const execution: Execution = {
       message: hardMs === run.message.timeLimitMs ? run.message : { ...run.message, timeLimitMs: hardMs },
       queue: run.delivery.queue,
@@ -242,11 +312,24 @@ export class Executor {
       deadline: hardMs === undefined ? undefined : run.startedAt + hardMs,
       wantsValue: this.options.policy.wantsValue(run),
     };
-    const terminate = (): void => pool.terminate(execution);
-    if (pool.preemptible) this.killers.set(run.delivery, terminate);
+    if (pool.preemptible) this.killers.set(run.delivery, this.terminator(execution));
     if (softMs === undefined && hardMs === undefined) return pool.run(execution, run);
-    const limiter = timeLimiter({ clock, softMs, hardMs, run, terminate });
+    return this.runWithin(softMs, hardMs, execution, run);
+  }
+
+  private runWithin(
+    softMs: number | undefined,
+    hardMs: number | undefined,
+    execution: Execution,
+    run: Run,
+  ): Promise<Outcome> {
+    const { pool, clock } = this.options;
+    const limiter = timeLimiter({ clock, softMs, hardMs, run, terminate: this.terminator(execution) });
     return pool.run(execution, run).finally(() => limiter.cancel());
+  }
+
+  private terminator(execution: Execution): () => void {
+    return () => this.options.pool.terminate(execution);
   }
 
   /** What stopped a run from outside decides its outcome, unless the handler succeeded all the same. */
@@ -299,29 +382,8 @@ export class Executor {
   }
 }
 
-/** What was acknowledged before the run cannot go back to its queue: it ends here. */
-function afterEarlyAck(outcome: Outcome, run: Run): Outcome {
-  if (outcome.kind === 'interrupted') return { kind: 'failed', error: run.signal.reason };
-  if (outcome.kind === 'rejected') return { ...outcome, requeue: false };
-  if (outcome.kind === 'worker-lost') return { kind: 'failed', error: childLostError(run, outcome.reason) };
-  return outcome;
+function followersOf(settlement: Settlement): readonly OutgoingMessage[] {
+  return ('effects' in settlement ? settlement.effects?.publish : undefined) ?? NOBODY;
 }
 
-function childLostError(run: Run, reason: string): TaskError {
-  const { id, task } = run.message;
-  return new TaskError(
-    { code: 'WORKER_LOST', message: `${task}[${id}] lost the child that ran it: ${reason}.` },
-    id,
-    undefined,
-  );
-}
-
-function interruptError(run: Run, reason: InterruptReason): TaskError {
-  const { id, task } = run.message;
-  const messages = {
-    shutdown: { code: 'WORKER_LOST', message: `The worker shuts down; ${task}[${id}] goes back to its queue.` },
-    'lease-lost': { code: 'LEASE_LOST', message: `The lease of ${task}[${id}] was lost; someone else runs it now.` },
-    revoked: { code: 'TASK_REVOKED', message: `${task}[${id}] was revoked while it ran.` },
-  } as const;
-  return new TaskError(messages[reason], id, undefined);
-}
+const NOBODY: readonly OutgoingMessage[] = [];

@@ -4,18 +4,22 @@ import { WakeUp } from '../async/wake-up.js';
 import type { Consumer } from '../ports/broker.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
+import type { ConsumedQueues } from './consumed-queues.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import type { Lookahead } from './lookahead.js';
+import type { RateLimiter } from './rate-limiter.js';
 
 export interface FetcherOptions {
   readonly consumer: Consumer;
   readonly pool: ExecutionPool;
   readonly leases: LeaseKeeper;
   readonly lookahead: Lookahead;
+  readonly queues: ConsumedQueues;
+  readonly rates: RateLimiter;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly leaseMs: number;
-  /** Starts a delivery in a slot that is free. Never rejects. */
+  /** Starts a delivery in a slot that is free. Never throws. */
   readonly execute: (delivery: Delivery) => void;
   /** Gives a delivery back that was not started. */
   readonly release: (delivery: Delivery) => Promise<unknown>;
@@ -81,7 +85,7 @@ export class Fetcher {
 
   /** Leased, and not started yet. */
   get waiting(): readonly Delivery[] {
-    return this.buffer;
+    return [...this.buffer, ...this.options.rates.parked];
   }
 
   start(): void {
@@ -97,16 +101,16 @@ export class Fetcher {
     this.unlisten?.();
     this.watch?.cancel();
     clearImmediate(this.turn);
-    await this.giveBack();
+    await this.giveBackAll();
     await this.loop;
-    await this.giveBack();
+    await this.giveBackAll();
   }
 
   /** Takes and starts nothing more until `resume`; what was leased ahead is given back. Running tasks go on. */
   pause(): void {
     this.paused = true;
     this.receiving.abort();
-    void this.giveBack();
+    void this.giveBackAll();
   }
 
   resume(): void {
@@ -122,21 +126,24 @@ export class Fetcher {
     let failures = 0;
     while (!signal.aborted) {
       const want = this.want();
-      if (want === 0) {
+      const plan = want === 0 ? undefined : this.options.queues.plan(want);
+      if (plan === undefined) {
         await this.bell.wait(clock, 60_000, signal);
         continue;
       }
+      const { signal: asking } = this.receiving;
       try {
         const askedAt = clock.monotonic();
-        const deliveries = await this.options.consumer.receive({ max: want, signal: this.receiving.signal });
+        const deliveries = await this.options.consumer.receive({ ...plan, signal: asking });
         this.lastSuccess = clock.monotonic();
         failures = 0;
         // An answer that waited for us while we were frozen is not news: giving it back asks the store.
+        this.options.queues.hold(deliveries);
         if (this.options.leases.stoodStillSince(askedAt)) await this.release(deliveries);
         else if (deliveries.length > 0) this.take(deliveries);
-        if (this.paused) await this.giveBack();
+        if (this.paused) await this.giveBackAll();
       } catch (error) {
-        if (this.receiving.signal.aborted) continue;
+        if (asking.aborted) continue;
         failures += 1;
         const waitMs = Math.min(5_000, 100 * 2 ** Math.min(failures, 10));
         if (failures <= 3 || failures % 20 === 0) {
@@ -172,8 +179,31 @@ export class Fetcher {
 
   /** What was leased may not be ours any more. */
   discard(deliveries: readonly Delivery[]): void {
-    this.buffer = this.buffer.filter((delivery) => !deliveries.includes(delivery));
+    const parked = this.options.rates.take(deliveries);
+    const buffered = this.buffer.filter((delivery) => deliveries.includes(delivery));
+    this.buffer = this.buffer.filter((delivery) => !buffered.includes(delivery));
+    for (const delivery of [...buffered, ...parked]) this.options.queues.end(delivery);
     this.bell.ring();
+  }
+
+  /** One that was parked takes the next slot. */
+  resumeParked(delivery: Delivery): void {
+    this.buffer.unshift(delivery);
+    this.drain();
+    // Somebody who is paused, or stops, starts nothing.
+    if (this.stopping.signal.aborted || this.paused) void this.giveBack();
+  }
+
+  /** Other queues are taken from now on: what is leased of those that are not is given back. */
+  async turnTo(queues: readonly string[]): Promise<void> {
+    this.askAnew();
+    const isOther = (delivery: Delivery): boolean => !queues.includes(delivery.queue);
+    const others = [
+      ...this.buffer.filter(isOther),
+      ...this.options.rates.take(this.options.rates.parked.filter(isOther)),
+    ];
+    this.buffer = this.buffer.filter((delivery) => !others.includes(delivery));
+    await this.release(others);
   }
 
   /** A slot became idle, or a delivery ended without one. */
@@ -183,7 +213,8 @@ export class Fetcher {
   }
 
   /** The store has answered about one. */
-  settled(): void {
+  settled(delivery: Delivery): void {
+    if (this.options.queues.end(delivery)) this.askAnew();
     if (this.crowded && this.want() > 0) this.bell.ring();
   }
 
@@ -249,6 +280,19 @@ export class Fetcher {
     return this.options.clock.monotonic() - confirmedAt > this.options.leaseMs;
   }
 
+  /** The request under way does not name what may be taken now. */
+  private askAnew(): void {
+    if (!this.paused && !this.stopping.signal.aborted) {
+      this.receiving.abort();
+      this.receiving = new AbortController();
+    }
+    this.bell.ring();
+  }
+
+  private async giveBackAll(): Promise<void> {
+    await Promise.all([this.giveBack(), this.release(this.options.rates.take())]);
+  }
+
   private async giveBack(): Promise<void> {
     const deliveries = this.buffer;
     this.buffer = [];
@@ -258,5 +302,6 @@ export class Fetcher {
 
   private async release(deliveries: readonly Delivery[]): Promise<void> {
     await Promise.all(deliveries.map((delivery) => this.options.release(delivery)));
+    for (const delivery of deliveries) this.options.queues.end(delivery);
   }
 }

@@ -28,11 +28,14 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import type { RetryOptions } from '../task/task-signals.js';
 import type { TaskState } from '../task/task-state.js';
 import type { Run } from './run.js';
+import type { RecordInMaking } from './run-record.js';
+import { runRecord } from './run-record.js';
 import type { Refusal } from './refusal.js';
 import { lossesOf, refuse } from './refusal.js';
 import { hardError } from './time-limiter.js';
 import type { RevocationList } from './revocation-list.js';
 import type { WorkerEvents } from './worker-events.js';
+import { taskSucceeded } from './worker-events.js';
 
 export interface OutcomePolicyOptions {
   readonly worker: string;
@@ -142,28 +145,8 @@ export class OutcomePolicy {
     return this.options.results && (!ignoreResult || storeErrorsEvenIfIgnored);
   }
 
-  /** A record of this run with what every record has. */
   record(run: Run, state: TaskState, extra: Partial<ResultRecord> = {}): ResultRecord {
-    const { message, delivery } = run;
-    const periodic = message.customHeaders['periodic_task_name'];
-    return {
-      taskId: message.id,
-      state,
-      name: message.task,
-      run: delivery.run,
-      attempts: run.attempt,
-      queue: delivery.queue,
-      worker: this.options.worker,
-      ...(run.argsRepr === undefined ? {} : { argsRepr: run.argsRepr }),
-      ...(run.kwargsRepr === undefined ? {} : { kwargsRepr: run.kwargsRepr }),
-      rootId: message.rootId,
-      ...(message.parentId === undefined ? {} : { parentId: message.parentId }),
-      ...(message.group === undefined ? {} : { groupId: message.group }),
-      ...(message.replyTo === '' ? {} : { replyTo: message.replyTo }),
-      ...(typeof periodic === 'string' ? { periodicTaskName: periodic } : {}),
-      ...(delivery.enqueuedAt === undefined ? {} : { createdAt: delivery.enqueuedAt }),
-      ...extra,
-    };
+    return runRecord(run, this.options.worker, state, extra);
   }
 
   /** Will anybody see what it returns? Otherwise it may be anything. */
@@ -172,7 +155,7 @@ export class OutcomePolicy {
   }
 
   private succeed(finished: Finished, outcome: Extract<Outcome, { kind: 'succeeded' }>): Settlement {
-    const { run, runtimeMs } = finished;
+    const { run } = finished;
     let result: ResultRecord['result'];
     let follow: readonly OutgoingMessage[];
     let opened: Expansion['opened'];
@@ -190,16 +173,15 @@ export class OutcomePolicy {
       return this.fail(finished, judge(run.task.definition, error));
     }
     const { events } = this.options;
-    if (events.heard) events.emit({ type: 'task-succeeded', task: run.facts, runtimeMs });
+    if (events.heard) events.emit(taskSucceeded(run.facts, finished.runtimeMs, outcome));
     // Nothing rides along: the plain end of most tasks that ignore their result.
     if (result === undefined && follow.length === 0 && !this.keepsResult(run)) {
       return { kind: 'ack', delivery: run.delivery };
     }
-    const record = this.record(run, 'SUCCESS', {
-      ...this.times(run),
-      ...(result === undefined ? {} : { result }),
-      ...(follow.length === 0 ? {} : { children: follow.map((one) => one.id) }),
-    });
+    const extra = this.times(run);
+    if (result !== undefined) extra.result = result;
+    if (follow.length > 0) extra.children = follow.map((one) => one.id);
+    const record = this.record(run, 'SUCCESS', extra);
     return this.end(finished, { results: this.keep(run, [record]), publish: follow, ...chordNews(opened, ended) });
   }
 
@@ -343,19 +325,22 @@ export class OutcomePolicy {
   }
 
   private refusalRecord({ delivery, envelope, verdict }: Refusal): ResultRecord {
+    const definition = envelope === undefined ? undefined : this.options.registry.find(envelope.task)?.definition;
+    const expiresMs = this.expiresMs(definition);
+    const doneAt = this.options.clock.now();
     const base = {
       taskId: envelope?.id ?? '',
       name: envelope?.task ?? '',
       run: delivery.run,
       attempts: (envelope?.retries ?? 0) + (envelope === undefined ? 0 : lossesOf(delivery, envelope)),
       queue: delivery.queue,
-      doneAt: this.options.clock.now(),
+      doneAt,
     };
     const common = {
       worker: this.options.worker,
       ...(envelope === undefined || envelope.replyTo === '' ? {} : { replyTo: envelope.replyTo }),
       ...(delivery.enqueuedAt === undefined ? {} : { createdAt: delivery.enqueuedAt }),
-      ...this.expiry(this.options.registry.find(base.name)?.definition.resultExpiresMs ?? this.options.resultExpiresMs),
+      ...(expiresMs === 0 ? {} : { expiresAt: doneAt + expiresMs }),
     };
     return verdict.kind === 'revoked'
       ? { ...revokedRecord({ ...base, reason: verdict.reason }), ...common }
@@ -371,16 +356,17 @@ export class OutcomePolicy {
     return this.keepsResult(run) ? records : [];
   }
 
-  private times(run: Run): Partial<ResultRecord> {
-    return {
-      startedAt: run.startedAt,
-      doneAt: this.options.clock.now(),
-      ...this.expiry(run.task.definition.resultExpiresMs ?? this.options.resultExpiresMs),
-    };
+  private times(run: Run): Partial<RecordInMaking> {
+    const doneAt = this.options.clock.now();
+    const times: Partial<RecordInMaking> = { startedAt: run.startedAt, doneAt };
+    const expiresMs = this.expiresMs(run.task.definition);
+    if (expiresMs > 0) times.expiresAt = doneAt + expiresMs;
+    return times;
   }
 
-  private expiry(ms: number | undefined): Partial<ResultRecord> {
-    return ms === undefined || ms === 0 ? {} : { expiresAt: this.options.clock.now() + ms };
+  /** 0: never. */
+  private expiresMs(definition: TaskDefinition | undefined): number {
+    return definition?.resultExpiresMs ?? this.options.resultExpiresMs ?? 0;
   }
 }
 

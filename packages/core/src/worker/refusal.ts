@@ -4,6 +4,7 @@ import type { TaskEnvelope } from '../message/task-message.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { RevokedReason } from '../task/revoked-record.js';
 import type { WorkerEvent } from './worker-events.js';
+import { UNREADABLE } from './worker-events.js';
 
 /** Why a delivery is not run, and what becomes of it. */
 export interface Refusal {
@@ -63,7 +64,7 @@ function dead(delivery: Delivery, envelope: TaskEnvelope | undefined, reason: st
     delivery,
     envelope,
     verdict: { kind: 'dead', reason, failure },
-    event: { type: 'task-rejected', task: envelopeFacts(delivery, envelope), reason, requeue: false },
+    event: { type: 'task-rejected', task: envelopeFacts(delivery, envelope), reason, requeue: false, failure },
   };
 }
 
@@ -78,10 +79,11 @@ function revoked(delivery: Delivery, envelope: TaskEnvelope, reason: RevokedReas
 
 function envelopeFacts(delivery: Delivery, envelope: TaskEnvelope | undefined) {
   return {
-    id: envelope?.id ?? '(unreadable)',
-    name: envelope?.task ?? '(unreadable)',
+    id: envelope?.id ?? UNREADABLE,
+    name: envelope?.task ?? UNREADABLE,
     queue: delivery.queue,
     run: delivery.run,
     attempt: (envelope?.retries ?? 0) + 1,
+    ...(envelope === undefined ? {} : { message: envelope }),
   };
 }

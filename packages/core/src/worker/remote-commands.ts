@@ -2,23 +2,20 @@ import { hostname, platform, release } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import type { CommandHandler } from '../control/remote-control.js';
 import { openEnvelope } from '../message/celery-protocol.js';
+import type { LogicalClock } from '../message/logical-clock.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
 import { pythonRepr } from '../message/python-repr.js';
 import type { TaskQueueSettings } from '../config/settings.js';
-import { showValue, UsageError } from '../errors/errors.js';
+import { UsageError } from '../errors/errors.js';
 import type { Delivery } from '../ports/delivery.js';
-import type { ExecutionPool } from '../ports/execution-pool.js';
-import type { Stores } from '../ports/stores.js';
-import type { TaskRegistry } from '../task/task-registry.js';
+import type { ChangeableWorker } from './changing-commands.js';
+import { changingCommands } from './changing-commands.js';
+import type { Presence } from './presence.js';
 import type { Run } from './run.js';
 
 /** What commands look at and change. */
-export interface CommandedWorker {
+export interface CommandedWorker extends ChangeableWorker {
   readonly name: string;
-  readonly queues: readonly string[];
-  readonly pool: ExecutionPool;
-  readonly stores: Stores;
-  readonly registry: TaskRegistry;
   readonly settings: TaskQueueSettings;
   readonly clock: Clock;
   readonly decoding: DecodeOptions;
@@ -29,6 +26,9 @@ export interface CommandedWorker {
   /** Task name → started so far. */
   readonly started: () => ReadonlyMap<string, number>;
   readonly shutdown: () => void;
+  readonly logicalClock: LogicalClock;
+  /** Undefined where the store carries no events. */
+  readonly presence: Presence | undefined;
 }
 
 /** Which commands a worker obeys: all, those that only ask, or none. */
@@ -36,8 +36,7 @@ export type RemoteControlScope = 'all' | 'inspect' | 'none';
 
 /**
  * Celery's commands, by name, with the answers that `celery inspect`, `celery control` and Flower read. Commands that
- * ask for what a worker here does not have (rate limits, consumers of further queues) are unknown, and answered so.
- * What waits for its time waits in the broker, so `scheduled` is always empty.
+ * ask for what a worker here does not have are unknown, and answered so. What waits for its time waits in the broker, so `scheduled` is always empty.
  */
 export function remoteCommands(
   worker: CommandedWorker,
@@ -51,20 +50,22 @@ export function remoteCommands(
     scheduled: () => [],
     revoked: () => worker.revoked(),
     registered: () => worker.registry.names(),
-    active_queues: () => worker.queues.map(activeQueue),
+    active_queues: () => worker.parts.queues.names.map(activeQueue),
     query_task: ({ ids }) => queryTasks([ids].flat(), worker),
     stats: () => stats(worker, Math.floor((worker.clock.monotonic() - startedAt) / 1_000)),
     conf: () => shownSettings(worker.settings),
     report: () => ({ ok: report(worker) }),
-    clock: () => ({ clock: 0 }),
-    hello: () => ({ revoked: {}, clock: 0 }),
+    clock: () => ({ clock: worker.logicalClock.forward() }),
+    hello: () => ({ revoked: {}, clock: worker.logicalClock.forward() }),
+    heartbeat: () => worker.presence?.heartbeat(),
   };
   const changing: Record<string, CommandHandler> = {
-    pool_grow: ({ n }) => resized(worker.pool, count(n)),
-    pool_shrink: ({ n }) => resized(worker.pool, -count(n)),
+    ...changingCommands(worker),
     // Obeyed where revocations are kept; here it is only answered.
     revoke: ({ task_id: ids }) => ({ ok: `tasks ${[ids].flat().join(', ')} flagged as revoked` }),
     terminate: ({ task_id: ids }) => ({ ok: `terminate: tasks ${[ids].flat().join(', ')}` }),
+    enable_events: () => ({ ok: `task events ${worker.presence?.enable() === true ? '' : 'already '}enabled` }),
+    disable_events: () => ({ ok: `task events ${worker.presence?.disable() === true ? '' : 'already '}disabled` }),
     shutdown: () => worker.shutdown(),
   };
   if (scope === 'none') return new Map();
@@ -74,6 +75,18 @@ export function remoteCommands(
     return new Map([...entries, ...refused]);
   }
   return new Map([...entries, ...Object.entries(changing)]);
+}
+
+/** Commands that change nothing, and need no signature. */
+const ASKING: ReadonlySet<string> = new Set(
+  'ping active reserved scheduled revoked registered active_queues query_task stats conf report clock hello heartbeat'.split(
+    ' ',
+  ),
+);
+
+/** Whether a worker with a secret obeys the command only when it is signed. */
+export function needsSignature(method: string): boolean {
+  return !ASKING.has(method);
 }
 
 function activeTask({ message, delivery, startedAt }: Run, worker: string) {
@@ -118,9 +131,29 @@ function deliveryInfo({ queue, redelivered }: Delivery, priority: number | undef
   return { exchange: '', routing_key: queue, priority: priority ?? 0, redelivered };
 }
 
+/** With all the fields that Celery has: Flower's page of a worker fails without one of them. */
 function activeQueue(name: string) {
   const exchange = { name, type: 'direct', durable: true, delivery_mode: 2, auto_delete: false };
-  return { name, exchange, routing_key: name, durable: true, exclusive: false, auto_delete: false };
+  return {
+    name,
+    exchange,
+    routing_key: name,
+    queue_arguments: null,
+    binding_arguments: null,
+    consumer_arguments: null,
+    durable: true,
+    exclusive: false,
+    auto_delete: false,
+    no_ack: false,
+    alias: null,
+    bindings: [],
+    no_declare: null,
+    expires: null,
+    message_ttl: null,
+    max_length: null,
+    max_length_bytes: null,
+    max_priority: null,
+  };
 }
 
 function queryTasks(ids: readonly unknown[], worker: CommandedWorker) {
@@ -130,13 +163,13 @@ function queryTasks(ids: readonly unknown[], worker: CommandedWorker) {
   return Object.fromEntries(all.filter(([, { id }]) => ids.includes(id)).map((entry) => [entry[1].id, entry]));
 }
 
-function stats({ pool, stores, settings, started, reserved }: CommandedWorker, uptime: number) {
+function stats({ pool, stores, settings, started, reserved, logicalClock }: CommandedWorker, uptime: number) {
   const { userCPUTime, systemCPUTime, maxRSS, minorPageFault, majorPageFault, ...rest } = process.resourceUsage();
   const [driver] = stores.drivers;
   return {
     total: Object.fromEntries(started()),
     pid: process.pid,
-    clock: '0',
+    clock: String(logicalClock.now),
     uptime,
     pool: {
       implementation: `taskqueue:${settings.worker.pool}`,
@@ -161,36 +194,24 @@ function stats({ pool, stores, settings, started, reserved }: CommandedWorker, u
   };
 }
 
-/** There are no secrets in them: URLs and passwords are the drivers'. */
-function shownSettings({ serializers, ...settings }: TaskQueueSettings) {
-  return { ...settings, serializers: ['json', ...(serializers ?? []).map((one) => one.name)] };
+/** URLs and passwords are the drivers'. */
+function shownSettings({ serializers, worker, ...settings }: TaskQueueSettings) {
+  const { controlSecret, ...shown } = worker;
+  return {
+    ...settings,
+    worker: { ...shown, controlSecret: controlSecret === undefined ? undefined : '********' },
+    serializers: ['json', ...(serializers ?? []).map((one) => one.name)],
+  };
 }
 
-function report({ name, queues, pool, stores, registry, settings }: CommandedWorker): string {
+function report({ name, parts: { queues }, pool, stores, registry, settings }: CommandedWorker): string {
   return [
     `${name} on ${hostname()}, ${platform()} ${release()}, node ${process.version}`,
     `stores: ${stores.drivers.map((driver) => driver.describe()).join(', ')}`,
-    `queues: ${queues.join(', ')}`,
+    `queues: ${queues.names.join(', ')}`,
     `pool: ${settings.worker.pool}, ${pool.size} at once`,
     `tasks: ${registry.names().join(', ')}`,
   ].join('\n');
-}
-
-function resized(pool: ExecutionPool, by: number): unknown {
-  const size = pool.size + by;
-  if (size < 1) throw new UsageError({ code: 'COMMAND_INVALID', message: `The pool has ${pool.size} slot(s).` });
-  pool.resize(size);
-  return { ok: by > 0 ? 'pool will grow' : 'pool will shrink' };
-}
-
-function count(n: unknown): number {
-  const value = n ?? 1;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 10_000) return value;
-  throw new UsageError({
-    code: 'COMMAND_INVALID',
-    message: `n must be a whole number from 1 to 10000, got ${showValue(value)}.`,
-    fields: { field: 'n', value },
-  });
 }
 
 function turnedOff(name: string): never {

@@ -4,7 +4,10 @@ import type { Repeat } from '../async/repeat.js';
 import { repeat } from '../async/repeat.js';
 import type { EncodedMessage } from '../message/encoded-message.js';
 import { COMMANDS } from '../control/control-message.js';
+import type { CommandVerifier } from '../control/command-signature.js';
+import { isStampRevocation, revokedBy } from '../control/stamp-revocation.js';
 import { readRevokeCommand } from '../control/revoke-command.js';
+import type { TaskEnvelope } from '../message/task-message.js';
 import type { ChannelSubscription, PubSub } from '../ports/pub-sub.js';
 import type { Revocation, RevocationRequest, RevocationStore } from '../ports/revocations.js';
 
@@ -24,6 +27,8 @@ export interface RevocationListOptions {
 export interface RevocationCommands {
   readonly pubsub: PubSub;
   readonly worker: string;
+  /** Only what it does not refuse is obeyed. */
+  readonly verifier: CommandVerifier | undefined;
   readonly waiting: RevocationRequest['waiting'];
   /** 0: for ever. */
   readonly resultExpiresMs: number;
@@ -42,6 +47,7 @@ const LIVES_MS = 7 * 86_400_000;
  */
 export class RevocationList {
   private readonly known = new Map<string, Revocation>();
+  private knowsStamps = false;
   private marker: string | undefined;
   private loop: Repeat | undefined;
   private ear: ChannelSubscription | undefined;
@@ -70,9 +76,15 @@ export class RevocationList {
     return revocation !== undefined && revocation.expiresAt > this.options.clock.now();
   }
 
-  /** All that must not start, as far as it is known here. */
+  /** True when it bears a stamp by which tasks were revoked. */
+  hasStampOf(envelope: Pick<TaskEnvelope, 'stampedHeaders' | 'stamps'>): boolean {
+    if (!this.knowsStamps) return false;
+    return revokedBy(envelope).some((id) => this.has(id));
+  }
+
+  /** All tasks that must not start, as far as it is known here. */
   get ids(): readonly string[] {
-    return [...this.known.keys()].filter((id) => this.has(id));
+    return [...this.known.keys()].filter((id) => !isStampRevocation(id) && this.has(id));
   }
 
   async stop(): Promise<void> {
@@ -89,17 +101,21 @@ export class RevocationList {
     });
   }
 
-  private hear(message: EncodedMessage, { worker, waiting, resultExpiresMs }: RevocationCommands): void {
+  private hear(message: EncodedMessage, { worker, waiting, resultExpiresMs, verifier }: RevocationCommands): void {
     const { clock, store, logger } = this.options;
     const now = clock.now();
     const command = readRevokeCommand(message, { worker, now });
-    if (command === undefined) return;
+    if (command === undefined || verifier?.refusal(message) !== undefined) return;
     const { terminate, isStored } = command;
     const revocations = command.taskIds.map((taskId) => ({ taskId, terminate, expiresAt: now + LIVES_MS }));
     this.remember(revocations);
     if (isStored || store === undefined) return;
     const recordExpiresAt = resultExpiresMs === 0 ? undefined : now + resultExpiresMs;
-    store.revoke(revocations.map((one) => ({ ...one, waiting, recordExpiresAt }))).catch((error: unknown) => {
+    // No message has the id of a stamp; who receives one that bears it records that.
+    const requests = revocations.map((one) => {
+      return { ...one, recordExpiresAt, waiting: isStampRevocation(one.taskId) ? ('leave' as const) : waiting };
+    });
+    store.revoke(requests).catch((error: unknown) => {
       logger.warn(`A revocation of Celery's could not be stored: ${String(error)}`, 'Revocations');
     });
   }
@@ -114,6 +130,7 @@ export class RevocationList {
     for (const revocation of revocations) {
       this.known.delete(revocation.taskId);
       this.known.set(revocation.taskId, revocation);
+      if (isStampRevocation(revocation.taskId)) this.knowsStamps = true;
       this.options.onRevoked(revocation);
     }
     for (const id of this.known.keys()) {

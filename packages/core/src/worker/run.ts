@@ -78,6 +78,6 @@ export class Run implements ExecutionControl {
   /** What events and logs say of it. */
   get facts(): TaskFacts {
     const { message, delivery, attempt } = this;
-    return { id: message.id, name: message.task, queue: delivery.queue, run: delivery.run, attempt };
+    return { id: message.id, name: message.task, queue: delivery.queue, run: delivery.run, attempt, message };
   }
 }

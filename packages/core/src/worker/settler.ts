@@ -19,14 +19,17 @@ export interface SettlerOptions {
   readonly atomic: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What the store refuses, although it is there, is given up this long after it was asked for. */
+  /** What the store refuses, although it is there, is given up this long after the first refusal. */
   readonly leaseMs: number;
 }
 
+type Answered = (outcome: SettleOutcome, settlement: Settlement) => void;
+
 interface Pending {
   readonly settlement: Settlement;
-  readonly outcome: Deferred<SettleOutcome>;
-  readonly deadline: number;
+  readonly answered: Answered;
+  /** Of the first refusal. */
+  deadline?: number;
 }
 
 /** Calls to the store at once: one is on its way while the next fills. */
@@ -59,15 +62,17 @@ export class Settler {
 
   /** Resolves when the store has answered; `lost` also when it was given up. */
   settle(settlement: Settlement): Promise<SettleOutcome> {
-    return hasChords(settlement) ? this.settleAfterChords(settlement) : this.enqueue(settlement);
+    return new Promise((resolve) => this.end(settlement, resolve));
   }
 
-  private enqueue(settlement: Settlement): Promise<SettleOutcome> {
-    const outcome = deferred<SettleOutcome>();
-    const deadline = this.options.clock.monotonic() + this.options.leaseMs;
-    this.pending.push({ settlement, outcome, deadline });
+  /** The same without a promise, which every task would pay for, and with all that it keeps alive until the answer. */
+  end(settlement: Settlement, answered: Answered): void {
+    if (hasChords(settlement)) {
+      void this.settleAfterChords(settlement).then((outcome) => answered(outcome, settlement));
+      return;
+    }
+    this.pending.push({ settlement, answered });
     this.schedule();
-    return outcome.promise;
   }
 
   /**
@@ -95,7 +100,7 @@ export class Settler {
   /** Gives up what the store has not answered, for a worker that ends. */
   close(): void {
     this.closed = true;
-    for (const one of this.pending.splice(0)) one.outcome.resolve('lost');
+    for (const one of this.pending.splice(0)) one.answered('lost', one.settlement);
     if (this.calls === 0) this.announceIdle();
   }
 
@@ -109,7 +114,7 @@ export class Settler {
       this.announceIdle();
       return 'lost';
     }
-    const outcome = await this.enqueue({ ...settlement, effects: heard.effects });
+    const outcome = await this.settle({ ...settlement, effects: heard.effects });
     if (outcome === 'settled') {
       await this.options.chords?.discard(heard.completed).catch((error: unknown) => {
         this.options.logger.debug(`A chord was not discarded and will expire: ${String(error)}`, 'Settler');
@@ -157,7 +162,7 @@ export class Settler {
     try {
       const outcomes = await this.apply(batch.map((one) => one.settlement));
       this.failures = 0;
-      batch.forEach((one, index) => one.outcome.resolve(outcomes[index] ?? 'lost'));
+      batch.forEach((one, index) => one.answered(outcomes[index] ?? 'lost', one.settlement));
     } catch (error) {
       await this.tryAgain(batch, error);
     } finally {
@@ -179,14 +184,15 @@ export class Settler {
   }
 
   private async tryAgain(batch: readonly Pending[], error: unknown): Promise<void> {
-    const { clock, logger } = this.options;
+    const { clock, logger, leaseMs } = this.options;
     this.failures += 1;
     const now = clock.monotonic();
     const away = isTaskQueueError(error) && error.retryable;
-    const isGivenUp = (one: Pending): boolean => this.closed || (!away && one.deadline <= now);
+    for (const one of batch) one.deadline ??= now + leaseMs;
+    const isGivenUp = (one: Pending): boolean => this.closed || (!away && (one.deadline ?? now) <= now);
     const late = batch.filter(isGivenUp);
     const again = batch.filter((one) => !isGivenUp(one));
-    for (const one of late) one.outcome.resolve('lost');
+    for (const one of late) one.answered('lost', one.settlement);
     if (late.length > 0 || this.failures <= 3 || this.failures % TELL_EVERY === 0) {
       logger.warn(
         `Settling ${batch.length} message(s) failed: ${String(error)}. ${again.length} are tried again, ${late.length} are given up to their lease.`,

@@ -3,16 +3,23 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
+import { CommandVerifier } from '../control/command-signature.js';
 import { RemoteControl } from '../control/remote-control.js';
+import type { PublishEvents } from '../events/publish-events.js';
+import type { EncodedMessage } from '../message/encoded-message.js';
+import { LogicalClock } from '../message/logical-clock.js';
 import { decodeOptionsFrom } from '../message/wire-format.js';
 import type { ChildProgram } from '../pools/child.js';
 import { makePool } from '../pools/make-pool.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
-import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
-import type { InterruptReason } from './executor.js';
-import { remoteCommands } from './remote-commands.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import { cautions } from './cautions.js';
+import type { InterruptReason } from './interruption.js';
+import type { Presence } from './presence.js';
+import { presenceOf } from './presence.js';
+import { needsSignature, remoteCommands } from './remote-commands.js';
 import { taskLog } from './task-log.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
@@ -30,6 +37,10 @@ export interface WorkerOptions {
   readonly onShutdown?: () => void;
   /** Called when it has stopped because its pool can run nothing any more. It has said why. */
   readonly onFailed?: () => void;
+  /** Are told of the followers that it sends. */
+  readonly published?: PublishEvents;
+  /** Of its process, where others of it tell events as well. Default: one of its own. */
+  readonly logicalClock?: LogicalClock;
   /** The program that the children of `threads` and `prefork` are started from. Without it there are no such pools. */
   readonly children?: ChildProgram;
 }
@@ -46,6 +57,8 @@ export interface WorkerStatus {
   readonly processed: number;
   /** Milliseconds since the broker last answered, or since the start; undefined before it. */
   readonly lastFetchMsAgo: number | undefined;
+  /** Events that it could not tell the cluster: its broker was away, or too slow. */
+  readonly lostEvents: number;
 }
 
 export type WorkerState = 'new' | 'starting' | 'running' | 'draining' | 'aborting' | 'stopped';
@@ -69,7 +82,7 @@ const CHILDREN_CLOSE_MS = 6_000;
  */
 export class Worker implements WorkerEvents {
   readonly name: string;
-  readonly queues: readonly string[];
+  private readonly subscribed: readonly string[];
   private currentState: WorkerState = 'new';
   private processed = 0;
   private readonly listeners = new Set<WorkerListener>();
@@ -77,6 +90,9 @@ export class Worker implements WorkerEvents {
   private readonly pool: ExecutionPool;
   private parts: WorkerServices | undefined;
   private control: RemoteControl | undefined;
+  private presence: Presence | undefined;
+  private readonly logs: number;
+  private readonly logicalClock: LogicalClock;
   private stopping: Promise<void> | undefined;
   private hurry = new AbortController();
 
@@ -84,11 +100,18 @@ export class Worker implements WorkerEvents {
     const { settings, registry } = options;
     const { worker } = settings;
     this.name = worker.name ?? `worker@${hostname()}#${process.pid}`;
-    this.queues = worker.queues ?? defaultQueues(settings, registry);
+    this.subscribed = worker.queues ?? defaultQueues(settings, registry);
     this.leaseMs = toMilliseconds(worker.lease, 'worker.lease');
     const { logger, clock, children } = options;
     this.pool = makePool({ settings, registry, logger, clock, children, onBroken: (error) => this.fail(error) });
+    this.logicalClock = options.logicalClock ?? new LogicalClock();
     if (worker.logTasks) this.on(taskLog(options.logger));
+    this.logs = this.listeners.size;
+  }
+
+  /** What it takes from; may change while it runs. */
+  get queues(): readonly string[] {
+    return this.parts?.queues.names ?? this.subscribed;
   }
 
   get state(): WorkerState {
@@ -105,7 +128,8 @@ export class Worker implements WorkerEvents {
   async start(): Promise<void> {
     if (this.currentState !== 'new') return;
     this.currentState = 'starting';
-    this.sayWhatLimitsDo();
+    this.emit({ type: 'worker-starting', worker: this.name });
+    for (const caution of cautions({ ...this.options, pool: this.pool })) this.options.logger.warn(caution, 'Worker');
     try {
       await this.pool.start();
       if (this.stopping === undefined) await this.consume();
@@ -152,6 +176,7 @@ export class Worker implements WorkerEvents {
       stuck: this.pool.stuck,
       processed: this.processed,
       lastFetchMsAgo: lastFetchAt === undefined ? undefined : this.options.clock.monotonic() - lastFetchAt,
+      lostEvents: this.presence?.lostEvents ?? 0,
     };
   }
 
@@ -168,10 +193,12 @@ export class Worker implements WorkerEvents {
     const parts = composeServices({
       ...this.options,
       name: this.name,
+      queues: this.subscribed,
       leaseMs: this.leaseMs,
       pool: this.pool,
       consumer,
       events: this,
+      published: this.options.published,
       onLost: (deliveries) => this.lost(deliveries),
       onRevoked: (taskId) => this.parts?.executor.interruptTask(taskId, 'revoked'),
       onSettled: () => (this.processed += 1),
@@ -182,7 +209,15 @@ export class Worker implements WorkerEvents {
     parts.leases.start();
     if (this.stopping !== undefined) return;
     parts.fetcher.start();
+    parts.autoscaler?.start();
     this.currentState = 'running';
+    this.presence = presenceOf({
+      ...this.options,
+      worker: this,
+      logicalClock: this.logicalClock,
+      counts: () => ({ active: parts.executor.activeCount, processed: this.processed }),
+    });
+    this.presence?.start();
     this.control = this.remoteControl(parts);
     this.control?.start();
     this.emit({ type: 'worker-online', worker: this.name });
@@ -197,7 +232,9 @@ export class Worker implements WorkerEvents {
       return;
     }
     this.currentState = 'draining';
+    this.emit({ type: 'worker-stopping', worker: this.name });
     const deadline = this.options.clock.monotonic() + graceMs;
+    parts.autoscaler?.stop();
     await parts.fetcher.stop();
     const handBackMs = Math.min(HAND_BACK_MS, graceMs / 2);
     if (parts.executor.activeCount > 0) {
@@ -215,6 +252,7 @@ export class Worker implements WorkerEvents {
     await this.withDeadline(parts.settler.drain(), handBackBy);
     parts.settler.close();
     await this.control?.stop();
+    await this.withDeadline(this.presence?.stop() ?? Promise.resolve(), handBackBy + HAND_BACK_MS);
     await parts.recoverer.stop();
     await parts.revocations.stop();
     await parts.leases.stop();
@@ -224,16 +262,19 @@ export class Worker implements WorkerEvents {
     this.emit({ type: 'worker-offline', worker: this.name });
   }
 
-  private remoteControl({ executor, fetcher, revocations }: WorkerServices): RemoteControl | undefined {
+  private remoteControl(parts: WorkerServices): RemoteControl | undefined {
+    const { executor, fetcher, revocations } = parts;
     const { stores, registry, settings, clock, logger, onShutdown } = this.options;
     const { pubsub } = stores;
     const scope = settings.worker.control;
     if (pubsub === undefined || scope === 'none') return undefined;
-    const { name, queues, pool } = this;
+    const { name, pool, logicalClock, presence } = this;
+    const { controlSecret } = settings.worker;
+    const verifier = controlSecret === undefined ? undefined : new CommandVerifier(controlSecret, clock);
     const handlers = remoteCommands(
       {
         name,
-        queues,
+        parts,
         pool,
         stores,
         registry,
@@ -245,10 +286,14 @@ export class Worker implements WorkerEvents {
         revoked: () => revocations.ids,
         started: () => executor.started,
         shutdown: onShutdown ?? (() => void this.stop()),
+        logicalClock,
+        presence,
       },
       scope,
     );
-    return new RemoteControl({ pubsub, worker: name, handlers, clock, logger });
+    const refusal = (method: string, message: EncodedMessage): string | undefined =>
+      needsSignature(method) ? verifier?.refusal(message) : undefined;
+    return new RemoteControl({ pubsub, worker: name, handlers, refusal, clock, logicalClock, logger });
   }
 
   /** The pool can run nothing any more: what is leased is handed back. */
@@ -259,17 +304,6 @@ export class Worker implements WorkerEvents {
       this.emit({ type: 'worker-failed', worker: this.name, error });
       this.options.onFailed?.();
     });
-  }
-
-  /** Better said before than found out when a task hangs. */
-  private sayWhatLimitsDo(): void {
-    if (this.pool.preemptible) return;
-    const limited = this.options.registry.all().filter(({ definition }) => definition.timeLimitMs !== undefined);
-    if (limited.length === 0) return;
-    this.options.logger.warn(
-      `The ${this.options.settings.worker.pool} pool cannot kill a handler: at its timeLimit a task is recorded as timed out, and its handler goes on unheard (${names(limited)}). The pools threads and prefork can.`,
-      'Worker',
-    );
   }
 
   /** Waits until nothing runs, until the deadline, or until someone is in a hurry. */
@@ -324,6 +358,11 @@ export class Worker implements WorkerEvents {
     return this.listeners.size > 0;
   }
 
+  /** Whether anybody but the log does. */
+  get heardInFull(): boolean {
+    return this.listeners.size > this.logs;
+  }
+
   /** Tells the listeners; for the parts of this worker. */
   emit(event: WorkerEvent): void {
     for (const listener of this.listeners) {
@@ -344,11 +383,6 @@ export class Worker implements WorkerEvents {
 function defaultQueues(settings: TaskQueueSettings, registry: TaskRegistry): readonly string[] {
   const named = registry.all().map((task) => task.definition.queue ?? settings.defaultQueue);
   return [...new Set([settings.defaultQueue, ...named])];
-}
-
-function names(tasks: readonly RegisteredTask[]): string {
-  const first = tasks.slice(0, 3).map(({ definition }) => definition.name);
-  return tasks.length > first.length ? `${first.join(', ')}, …` : first.join(', ');
 }
 
 /** Of the tasks that are acknowledged when they have ended; undefined when none has a limit. */

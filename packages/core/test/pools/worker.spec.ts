@@ -33,6 +33,18 @@ describe.each(['threads', 'prefork'] as const)('a worker with %s', (pool) => {
     expect(await queue.sender.handle(child as string).get(GET)).toBe(125);
   });
 
+  it('tells events with the value of a child', async () => {
+    const queue = await working({ pool, events: true });
+    const heard: string[] = [];
+    const { pubsub } = queue.stores;
+    const receiver = new core.EventReceiver({ pubsub, logger: silentLogger });
+    receiver.receive(({ id, result }) => heard.push(`${id} ${result}`), { types: ['task-succeeded'] });
+    const kept = await queue.send('square', [7]);
+    await kept.get(GET);
+    const unseen = await queue.send('square', [7], { ignoreResult: true });
+    await eventually(() => expect(heard).toEqual([`${kept.id} 49`, `${unseen.id} None`]), 10_000);
+  });
+
   it('retries by the error classes of the task, and ends when no retry is left', async () => {
     const queue = await working({ pool });
     expect(await (await queue.send('flaky')).get(GET)).toBe(2);

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../src/testing/eventually.js';
+import type { TaskEnvelope } from '../../src/message/task-message.js';
+import type { Delivery } from '../../src/ports/delivery.js';
+import { postponed } from '../../src/worker/early.js';
 import { queuesUnderTest } from './worker-under-test.js';
 
 describe('a message that comes before its eta', () => {
@@ -39,5 +42,32 @@ describe('a message that comes before its eta', () => {
     await queue.send('note', ['at once']);
     await eventually(() => expect(ran.map(([what]) => what)).toEqual(['at once', 'late']));
     expect(ran[1]?.[1]).toBeGreaterThanOrEqual(eta - 5);
+  });
+});
+
+describe('a message that goes back for a while', () => {
+  const message = {
+    headers: { id: 'x' },
+    properties: {},
+    contentType: 'application/json',
+    contentEncoding: 'utf-8',
+    body: '',
+  };
+  const delivery = (lostLeases: number): Delivery => {
+    return { message, queue: 'q', receipt: undefined, run: 3, redelivered: true, lostLeases };
+  };
+  const envelope = { id: 'x', task: 't', lostChildren: 1 } as TaskEnvelope;
+
+  it('goes as it is', () => {
+    expect(postponed(delivery(0), envelope, 700)).toMatchObject({
+      kind: 'replace',
+      message: { delayMs: 700, message },
+    });
+  });
+
+  it('does not lose count of the workers that it has lost: brokers begin anew', () => {
+    expect(postponed(delivery(2), envelope, 700)).toMatchObject({
+      message: { message: { headers: { id: 'x', taskqueue_lost_children: 3 } } },
+    });
   });
 });

@@ -1,8 +1,14 @@
 import 'reflect-metadata';
 import type { TaskOptions } from '@taskqueue/core';
+import type { DeclaredListener } from '../decorators/on-event.decorator.js';
 import type { DeclaredSchedule } from '../decorators/schedule.decorator.js';
 import type { TaskHostOptions } from '../decorators/shared-task.decorator.js';
-import { TASK_HOST_METADATA, TASK_METADATA, TASK_SCHEDULES_METADATA } from '../task-queue.constants.js';
+import {
+  EVENT_LISTENER_METADATA,
+  TASK_HOST_METADATA,
+  TASK_METADATA,
+  TASK_SCHEDULES_METADATA,
+} from '../task-queue.constants.js';
 
 /** A task method as its decorators describe it. */
 export interface TaskMethod {
@@ -28,6 +34,19 @@ export function taskMethodsOf(taskClass: {
     const options: TaskOptions = { ...defaults, ...own };
     const schedules = (Reflect.getMetadata(TASK_SCHEDULES_METADATA, fn) ?? []) as readonly DeclaredSchedule[];
     return [{ method, name: options.name ?? `${prefix}.${method}`, options, schedules }];
+  });
+}
+
+/** The methods of a class, its own and inherited ones, that listen for events. */
+export function listenerMethodsOf(provider: {
+  readonly prototype: unknown;
+}): readonly { readonly method: string; readonly listeners: readonly DeclaredListener[] }[] {
+  const prototype = provider.prototype as Record<string, object>;
+  return methodNames(prototype).flatMap((method) => {
+    const fn = prototype[method];
+    if (typeof fn !== 'function') return [];
+    const listeners = Reflect.getMetadata(EVENT_LISTENER_METADATA, fn) as readonly DeclaredListener[] | undefined;
+    return listeners === undefined ? [] : [{ method, listeners }];
   });
 }
 

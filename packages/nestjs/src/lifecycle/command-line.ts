@@ -7,12 +7,14 @@ export const WORKER_ARGUMENTS = {
   queues: { type: 'string', short: 'Q' },
   concurrency: { type: 'string', short: 'c' },
   pool: { type: 'string', short: 'P' },
+  autoscale: { type: 'string' },
   'max-tasks-per-child': { type: 'string' },
   'max-memory-per-child': { type: 'string' },
   name: { type: 'string', short: 'n' },
   lease: { type: 'string' },
   'shutdown-grace': { type: 'string' },
   'track-started': { type: 'boolean' },
+  'task-events': { type: 'boolean', short: 'E' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -20,12 +22,14 @@ const HELP = `Options of a worker (they win over the environment and the module'
   -Q, --queues a,b           queues to take from, in order of preference
   -c, --concurrency N        handlers side by side (default 10; children: one a processor)
   -P, --pool NAME            async, solo, threads or prefork (default async)
+      --autoscale MAX,MIN    grow to MAX while tasks wait, shrink to MIN when it is quiet
       --max-tasks-per-child N        replace a thread or process after N tasks
       --max-memory-per-child 200mb   replace one that has more after a task
   -n, --name NAME            name of this worker (default worker@<host>#<pid>)
       --lease 30s            how long a task stays with a worker that says nothing
       --shutdown-grace 25s   from SIGTERM to exit
       --track-started        record STARTED for every task
+  -E, --task-events          tell monitors what happens to each task
   -h, --help                 this text`;
 
 export type WorkerCommand =
@@ -42,11 +46,13 @@ export function parseWorkerArguments(argv: readonly string[]): WorkerCommand {
     pool: values.pool,
     // Text that is no number is handed on, so that the validation of the settings names it.
     concurrency: numberOr(values.concurrency),
+    autoscale: values.autoscale,
     maxTasksPerChild: numberOr(values['max-tasks-per-child']),
     maxMemoryPerChild: numberOr(values['max-memory-per-child']),
     lease: values.lease,
     shutdownGrace: values['shutdown-grace'],
     trackStarted: values['track-started'],
+    events: values['task-events'],
   };
   return { kind: 'run', overrides: given(overrides) as Partial<WorkerSettings> };
 }

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { Beat, Worker } from '@taskqueue/core';
 import { UsageError } from '@taskqueue/core';
+import { EventExplorer } from '../discovery/event.explorer.js';
 import { TaskExplorer } from '../discovery/task.explorer.js';
 import { BeatTimers } from '../scheduling/beat-timers.js';
 import { NestScheduleAdoption } from '../scheduling/nest-schedule-adoption.js';
@@ -32,7 +33,8 @@ export class TaskQueueLifecycle
 
   constructor(
     private readonly runtime: TaskQueueRuntime,
-    private readonly explorer: TaskExplorer,
+    private readonly tasks: TaskExplorer,
+    private readonly events: EventExplorer,
     private readonly adoption: NestScheduleAdoption,
     private readonly timers: BeatTimers,
     modules: ModulesContainer,
@@ -49,13 +51,14 @@ export class TaskQueueLifecycle
   }
 
   async onModuleInit(): Promise<void> {
-    await this.runtime.explore(this.explorer, this.adoption.entries);
+    await this.runtime.explore({ tasks: this.tasks, events: this.events }, this.adoption.entries);
   }
 
   async onApplicationBootstrap(): Promise<void> {
     const { embedded = 'none' } = this.runtime.options;
     if (bootsAsChild()) return;
     await this.runtime.connect();
+    this.runtime.listenToCluster();
     if (embedded === 'worker' || embedded === 'both') await this.startWorker();
     if (embedded === 'beat' || embedded === 'both') await this.startBeat();
   }

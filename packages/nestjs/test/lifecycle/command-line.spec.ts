@@ -3,14 +3,15 @@ import { parseWorkerArguments } from '../../src/lifecycle/command-line.js';
 
 describe('parseWorkerArguments', () => {
   it('reads long and short forms', () => {
-    expect(parseWorkerArguments(['-Q', 'a, b', '-c', '4', '-P', 'solo', '-n', 'w', '--track-started'])).toEqual({
+    expect(parseWorkerArguments(['-Q', 'a, b', '-c', '4', '-P', 'solo', '-n', 'w', '--track-started', '-E'])).toEqual({
       kind: 'run',
-      overrides: { queues: ['a', 'b'], concurrency: 4, pool: 'solo', name: 'w', trackStarted: true },
+      overrides: { queues: ['a', 'b'], concurrency: 4, pool: 'solo', name: 'w', trackStarted: true, events: true },
     });
     expect(parseWorkerArguments(['--queues=a', '--lease', '10s', '--shutdown-grace=1m'])).toEqual({
       kind: 'run',
       overrides: { queues: ['a'], lease: '10s', shutdownGrace: '1m' },
     });
+    expect(parseWorkerArguments(['--autoscale', '8,2'])).toEqual({ kind: 'run', overrides: { autoscale: '8,2' } });
     const children = ['--pool', 'prefork', '--max-tasks-per-child', '50', '--max-memory-per-child', '200mb'];
     expect(parseWorkerArguments(children)).toEqual({
       kind: 'run',

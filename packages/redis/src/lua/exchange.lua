@@ -17,16 +17,19 @@ local at = 7
 for queue = 0, queues - 1 do
   local key = queue * PER_QUEUE
   local count = tonumber(ARGV[at])
-  local ids = {}
-  for i = 1, count do
-    if redis.call('HDEL', KEYS[key + 6], ARGV[at + i]) == 1 then
-      ids[#ids + 1] = ARGV[at + count + i]
+  -- What a registered consumer holds is there: nobody else takes anything away before `@` (recover.lua), and itself it
+  -- settles nothing twice. So they all go at once, and if some were not there, none is said to be settled.
+  local known = count > 0 and redis.call('HEXISTS', KEYS[key + 6], '@') == 1
+  local gone = known and redis.call('HDEL', KEYS[key + 6], unpack(ARGV, at + 1, at + count)) or 0
+  if count > 0 and gone == count then redis.call('SREM', KEYS[key + 8], unpack(ARGV, at + count + 1, at + 2 * count)) end
+  for i = 1, gone < count and count or 0 do
+    if not known and redis.call('HDEL', KEYS[key + 6], ARGV[at + i]) == 1 then
+      redis.call('SREM', KEYS[key + 8], ARGV[at + count + i])
     else
       lost[#lost + 1] = queue
       lost[#lost + 1] = i - 1
     end
   end
-  if #ids > 0 then redis.call('SREM', KEYS[key + 8], unpack(ids)) end
   at = at + 1 + 2 * count
   ended = ended + count
 end

@@ -21,15 +21,20 @@ local at = 2
 local result_key = tonumber(ARGV[1]) * PER_QUEUE
 local now = now_ms()
 local outcomes = {}
+local has_room = false
 
 local function next_argument()
   at = at + 1
   return ARGV[at - 1]
 end
 
+local queues = {}
 local function queue_keys(queue)
+  if queues[queue] then return queues[queue] end
   local key = tonumber(queue) * PER_QUEUE
-  return {
+  queues[queue] = {
+    acked = {},
+    acked_ids = {},
     ready = { KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4] },
     suspects = KEYS[key + 5],
     leased = KEYS[key + 6],
@@ -41,6 +46,7 @@ local function queue_keys(queue)
     state = KEYS[key + 12],
     wake = KEYS[key + 13],
   }
+  return queues[queue]
 end
 
 local function is_known(keys, id)
@@ -136,10 +142,15 @@ while at <= #ARGV do
   end
   outcomes[#outcomes + 1] = text and 1 or 0
   if text then
-    make_room(keys.wake)
+    -- The first write of all; after it nothing is refused for want of memory.
+    if not has_room then
+      make_room(keys.wake)
+      has_room = true
+    end
     apply_effects(effects)
     if kind == 'ack' then
-      redis.call('SREM', keys.ids, id)
+      keys.acked[#keys.acked + 1] = field
+      keys.acked_ids[#keys.acked_ids + 1] = id
     elseif kind == 'release' then
       give_back(keys.leased, keys.suspects, keys.ready, field)
       ring(keys.wake)
@@ -148,7 +159,14 @@ while at <= #ARGV do
     else
       bury(keys, id, text, reason)
     end
-    redis.call('HDEL', keys.leased, field)
+    if kind ~= 'ack' then redis.call('HDEL', keys.leased, field) end
+  end
+end
+-- Together: a message that is acknowledged is gone last of all that belongs to it.
+for _, keys in pairs(queues) do
+  if #keys.acked > 0 then
+    redis.call('HDEL', keys.leased, unpack(keys.acked))
+    redis.call('SREM', keys.ids, unpack(keys.acked_ids))
   end
 end
 return outcomes

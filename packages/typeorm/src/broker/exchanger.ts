@@ -27,6 +27,7 @@ interface SentSettle extends PendingSettle {
 
 interface PendingClaim {
   readonly max: number;
+  readonly queues: readonly string[];
   readonly rows: Deferred<readonly ClaimedRow[]>;
 }
 
@@ -62,10 +63,10 @@ export class Exchanger {
     return outcomes.promise;
   }
 
-  /** At most `max` messages, leased to us. */
-  claim(max: number): Promise<readonly ClaimedRow[]> {
+  /** At most `max` messages, leased to us. Default: from the subscription's queues. */
+  claim(max: number, queues = this.options.subscription.queues): Promise<readonly ClaimedRow[]> {
     const rows = deferred<readonly ClaimedRow[]>();
-    this.claims.push({ max, rows });
+    this.claims.push({ max, queues, rows });
     this.schedule();
     return rows.promise;
   }
@@ -151,12 +152,13 @@ export class Exchanger {
       this.answer(settles, new Set());
       return;
     }
-    const { store, subscription } = this.options;
+    const { store } = this.options;
+    const queues = claim?.queues ?? [];
     const request = {
       ...columns,
       consumer,
-      queues: claim === undefined ? [] : subscription.queues,
-      places: claim === undefined ? [] : this.frontier.start(subscription.queues),
+      queues,
+      places: claim === undefined ? [] : this.frontier.start(queues),
       want: claim?.max ?? 0,
       suspects: this.holdsSuspect() ? 0 : 1,
     };

@@ -3,6 +3,7 @@ import type {
   Delivery,
   ExtendOutcome,
   KeepAlive,
+  ReceiveRequest,
   SettleOutcome,
   Settlement,
   Subscription,
@@ -64,13 +65,13 @@ export class SqlConsumer implements Consumer {
     return this.kept.keepAlive;
   }
 
-  async receive(request: { readonly max: number; readonly signal: AbortSignal }): Promise<readonly Delivery[]> {
+  async receive(request: ReceiveRequest): Promise<readonly Delivery[]> {
     const { max, signal } = request;
     if (this.isClosed) throw consumerClosed();
     const deadline = performance.now() + LONGEST_WAIT_MS;
     let look = FIRST_LOOK_MS;
     while (max > 0 && !this.isClosed && !signal.aborted) {
-      const rows = await this.claim(max, signal);
+      const rows = await this.claim(request);
       if (rows.length > 0) return rows.map(delivery);
       const left = deadline - performance.now();
       if (left <= 0) break;
@@ -105,8 +106,8 @@ export class SqlConsumer implements Consumer {
   }
 
   /** An abort is obeyed while the database thinks; what it then still leases to us goes straight back. */
-  private async claim(max: number, signal: AbortSignal): Promise<readonly ClaimedRow[]> {
-    const coming = this.exchanger.claim(max);
+  private async claim({ max, queues, signal }: ReceiveRequest): Promise<readonly ClaimedRow[]> {
+    const coming = this.exchanger.claim(max, queues);
     const rows = await unlessAborted(coming, signal, ABORT_GRACE_MS);
     if (rows === undefined) {
       coming.then((late) => this.giveBack(late)).catch(() => undefined);

@@ -46,8 +46,9 @@ export function messageColumns(outgoing: OutgoingMessage): MessageColumns {
 
 /** The message again, as it was published. */
 export function encodedMessage(row: NamedRow & { readonly envelope: string; readonly body: string }): EncodedMessage {
-  const { bodyEncoding, ...envelope } = readEnvelope(row.envelope, row);
-  return { ...envelope, body: bodyEncoding === undefined ? row.body : Buffer.from(row.body, bodyEncoding) };
+  const { headers, properties, contentType, contentEncoding, bodyEncoding } = readEnvelope(row.envelope, row);
+  const body = bodyEncoding === undefined ? row.body : Buffer.from(row.body, bodyEncoding);
+  return { headers, properties, contentType, contentEncoding, body };
 }
 
 /** A row that a claim returned. */

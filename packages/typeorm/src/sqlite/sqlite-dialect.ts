@@ -141,11 +141,21 @@ function* apply(change: ChangeColumns): Work<readonly Row[]> {
   return yield { sql: REPLACE, params: [id, run, task, queue, urgency, due, delay, envelope, body] };
 }
 
-/** The columns that CLAIM returns. */
+/** The columns that CLAIM returns, by their places: this runs for every message. */
 function rankedRow(columns: ArrayRow, queue: string): RankedRow {
-  const [id, task_id, task, run, lostLeases, urgency, enqueuedAt, envelope, body] =
-    columns as unknown as ClaimedColumns;
-  return { id, task_id, task, run, queue, urgency, lostLeases, enqueuedAt, envelope, body };
+  const c = columns as unknown as ClaimedColumns;
+  return {
+    id: c[0],
+    task_id: c[1],
+    task: c[2],
+    run: c[3],
+    queue,
+    urgency: c[5],
+    lostLeases: c[4],
+    enqueuedAt: c[6],
+    envelope: c[7],
+    body: c[8],
+  };
 }
 
 type ClaimedColumns = [
