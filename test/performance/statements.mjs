@@ -19,7 +19,9 @@ export async function countStatements(url) {
   // The packages may have client libraries of their own.
   const of = (name) => createRequire(createRequire(import.meta.url).resolve(name));
   if (url.startsWith('redis')) {
-    for (const { Redis } of new Set([await import('ioredis'), of('@taskqueue/redis')('ioredis')])) {
+    // The peers' is there only when they are installed, which a quick pass does not do.
+    const peers = await import('ioredis').catch(() => undefined);
+    for (const { Redis } of new Set([of('@taskqueue/redis')('ioredis'), ...(peers === undefined ? [] : [peers])])) {
       wrap(Redis.prototype, 'sendCommand');
     }
   } else if (url.startsWith('postgres')) {

@@ -61,6 +61,8 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
       expect(outcome).toMatchObject({ status: 'refused', error: { code: 'BROKER_UNAVAILABLE', retryable: true } });
       expect(outcome && 'error' in outcome && outcome.error.message).toMatch(/blocked publishers/);
       expect(performance.now() - started).toBeLessThan(2_000);
+      const [delayed] = await opened.broker.publish([outgoing(queue, { delayMs: 600_000 })]);
+      expect(delayed).toMatchObject({ error: { message: expect.stringContaining('blocked publishers') as string } });
       expect(await consumer.settle([ack(first!)])).toEqual(['settled']);
       const [second] = await take(consumer, 1);
       expect(await consumer.settle([ack(second!)])).toEqual(['settled']);
@@ -94,11 +96,12 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
     await withDriver({}, async (opened) => {
       const queue = newQueue();
       const consumer = await opened.consume([queue]);
+      await opened.broker.publish([outgoing(queue, { delayMs: 600_000 })]);
       const waiting = take(consumer, 1, 30_000);
       await server.control('close_all_connections', 'test');
       await eventually(async () => {
-        const [outcome] = await opened.broker.publish([outgoing(queue)]);
-        expect(outcome?.status).toBe('accepted');
+        const sent = [outgoing(queue), outgoing(queue, { delayMs: 600_000 })];
+        for (const outcome of await opened.broker.publish(sent)) expect(outcome.status).toBe('accepted');
       }, 20_000);
       await consumer.settle((await waiting).map(ack));
     });
