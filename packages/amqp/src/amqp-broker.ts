@@ -44,7 +44,7 @@ const JOIN_MS = 2_000;
  * ```text
  *                publish                 basic.get, basic.deliver
  *   DELAYED ──TTL──► READY ──────────────────────────► LEASED (unacknowledged) ──ack──► gone
- *   (levels)           ▲ ▲                               │ │ └──publish to taskqueue.dead.<queue>, ack──► DEAD
+ *   (levels)           ▲ ▲                               │ │ └──publish to taskqueue.dead as <queue>, ack──► DEAD
  *      ▲               │ └──nack with requeue; channel lost─┘ │
  *      └───────────────┴──publish, ack: replace───────────────┘
  * ```
