@@ -18,6 +18,8 @@ export type ChangeColumns =
 export interface ExchangeRequest {
   /** Consumer row that takes the new leases. */
   readonly consumer: number;
+  /** How long leases last, milliseconds. */
+  readonly leaseMs: number;
   readonly acks: readonly Fence[];
   readonly changes: readonly ChangeColumns[];
   /** Effects; `owner` is the row whose settlement they belong to, and without which they are dropped. */

@@ -157,6 +157,7 @@ export class Exchanger {
     const request = {
       ...columns,
       consumer,
+      leaseMs: Math.ceil(this.options.subscription.leaseMs),
       queues,
       places: claim === undefined ? [] : this.frontier.start(queues),
       want: claim?.max ?? 0,

@@ -28,6 +28,7 @@ const REPLACE = `update ${table('message')} set consumer = 0, lost_leases = 0, t
 const CLAIM = `update ${table('message')} set consumer = $1, run = run + 1 where id in (
     select id from ${table('message')} where queue = $2 and state = $3 and consumer = 0 order by urgency, id limit $4)
   returning id, task_id, task, run, lost_leases, urgency, enqueued_at, envelope, body`;
+const RENEW = `update ${table('consumer')} set lease_until = max(lease_until, ${NOW} + $2) where id = $1`;
 const PAUSED = `select name from ${table('queue')} where paused and name in (select value from json_each($1))`;
 
 const PROMOTE = `update ${table('message')} set state = ${ready} where id in (
@@ -73,7 +74,10 @@ export const sqliteDialect: Dialect = {
     if (request.want <= 0) return { lost, claimed: [], gone: false };
     const alive = yield { sql: `select 1 from ${table('consumer')} where id = $1`, params: [request.consumer] };
     if (alive.length === 0) return { lost, claimed: [], gone: true };
-    return { lost, claimed: yield* claim(request), gone: false };
+    const claimed = yield* claim(request);
+    // Nobody can renew while this transaction holds the file, and its commit may take its time on a busy disk.
+    if (claimed.length > 0) yield { sql: RENEW, params: [request.consumer, request.leaseMs] };
+    return { lost, claimed, gone: false };
   },
 
   *promote(limit) {
