@@ -159,7 +159,8 @@ export class RedisExchanger {
         for (const settlement of pending.settlements) {
           const receipt = settlement.delivery.receipt as Receipt;
           const isHeld = receipt.standing === 'held';
-          if (isHeld && isPlainAck(settlement)) acks.push(receipt);
+          // The server takes acknowledgements all at once, which says nothing of each where some may be done already.
+          if (isHeld && isPlainAck(settlement) && receipt.isDoubtful !== true) acks.push(receipt);
           else if (isHeld) others.push(prepareSettlement(settlement, this.options.publisher));
           if (isHeld) receipt.standing = 'settling';
           sent.push(isHeld);
@@ -196,7 +197,10 @@ export class RedisExchanger {
     const now = performance.now();
     settlements.forEach(({ delivery }, index) => {
       const receipt = delivery.receipt as Receipt;
-      if (sent[index] === true && receipt.standing === 'settling') receipt.standing = 'held';
+      if (sent[index] === true && receipt.standing === 'settling') {
+        receipt.standing = 'held';
+        receipt.isDoubtful = true;
+      }
       if (isFinal && receipt.standing === 'held') this.refused.set(receipt, now);
     });
     outcomes.reject(error);

@@ -15,6 +15,8 @@ export interface Receipt {
   readonly isSuspect: boolean;
   /** Ours; in a settlement that is under way; or somebody else's, or nobody's any more. */
   standing: 'held' | 'settling' | 'over';
+  /** To settle it failed, and may have taken effect all the same: nobody knows whether the server still has it. */
+  isDoubtful?: boolean;
 }
 
 export interface RedisLeaseOptions {

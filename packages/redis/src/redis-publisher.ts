@@ -109,6 +109,8 @@ export class RedisPublisher {
   /** Many go in parts: the server stores one while the next is written here. They arrive in their order all the same. */
   private async publishMany(messages: readonly OutgoingMessage[]): Promise<readonly PublishOutcome[]> {
     if (messages.length <= PART) return this.publishPart(messages, (placed) => this.coalescer.add(placed));
+    // A part that waits until its queue is made known would be overtaken by those that need not.
+    if (!this.options.queues.areKnown(messages)) return this.publishPart(messages, (placed) => this.send(placed));
     const parts: Promise<readonly PublishOutcome[]>[] = [];
     for (let from = 0; from < messages.length; from += PART) {
       parts.push(this.publishPart(messages.slice(from, from + PART), (placed) => this.send(placed)));

@@ -26,6 +26,11 @@ export class RedisQueues {
     return unknown;
   }
 
+  /** Were all queues of these made known by us? */
+  areKnown(messages: readonly { readonly queue: string }[]): boolean {
+    return messages.every(({ queue }) => this.made.has(queue));
+  }
+
   /** Makes queues known to inspectors, and to Kombu, which looks a queue up by its exchange. */
   async ensure(names: Iterable<string>): Promise<void> {
     const fresh = [...new Set(names)].filter((name) => !this.made.has(name));

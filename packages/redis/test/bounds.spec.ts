@@ -52,6 +52,15 @@ describe.skipIf(!redisIsInstalled)('the work of one call has an end', { timeout:
     expect(await admin.scard(keys.ids)).toBe(0);
   });
 
+  it('of a bulk, which arrives in its order also when a queue of it has to be made known', async () => {
+    await opened.broker.publish([outgoing(queue)]);
+    const consumer = await opened.consume([queue]);
+    await consumer.settle((await take(consumer, 1)).map(ack));
+    const bulk = Array.from({ length: 250 }, (_, index) => outgoing(index === 0 ? `${queue}-new` : queue));
+    await opened.broker.publish(bulk);
+    expect((await take(consumer, 249)).map(idOf)).toEqual(bulk.slice(1).map(({ id }) => id));
+  });
+
   it('of a purge while somebody goes on sending', async () => {
     await opened.broker.publish([outgoing(queue)]);
     let sending = true;

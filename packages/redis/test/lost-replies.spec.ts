@@ -125,6 +125,24 @@ describe.skipIf(!redisIsInstalled)('a reply that is lost after the request took 
     },
   );
 
+  it('of an acknowledgement: those that go with it when it is tried again are done wholly', async () => {
+    const consumer = await consume(driver);
+    const messages = [outgoing(QUEUE), outgoing(QUEUE)] as const;
+    await direct.broker?.publish(messages);
+    const deliveries = [await receive(consumer), await receive(consumer)];
+    const [first, second] = deliveries.map((delivery) => ({ kind: 'ack', delivery }) as const);
+    const lost = proxy.loseReply(scriptNamed('exchange').sha);
+    await expect(consumer.settle([first as never])).rejects.toSatisfy(isUnavailable);
+    await lost;
+    const again = (): Promise<unknown> => consumer.settle([first as never, second as never]);
+    await eventually(async () => expect(await again()).toEqual(['lost', 'settled']));
+    expect(await facts()).toEqual([0, 0, 0, 0]);
+    // Their ids are free again: who uses one sends a task, not a duplicate.
+    for (const { id } of messages) {
+      expect(await direct.broker?.publish([outgoing(QUEUE, { id })])).toEqual([{ status: 'accepted' }]);
+    }
+  });
+
   it.each([false, true])('of what workers end, again and again (results ignored: %s)', async (ignoreResult) => {
     const workers = [1, 2].map(() => createDriver(`redis://127.0.0.1:${proxy.port}/0`));
     const fleet = await Fleet.open(createDriver(server.url), workers, { ignoreResult });

@@ -99,10 +99,14 @@ class ReprWriter {
   private entries(map: ReadonlyMap<unknown, unknown>): void {
     if (!this.enter('{', '}')) return;
     let first = true;
-    for (const [key, value] of map) {
-      if (!this.separate(first)) break;
-      this.pair(key, value);
-      first = false;
+    try {
+      for (const [key, value] of map) {
+        if (!this.separate(first)) break;
+        this.pair(key, value);
+        first = false;
+      }
+    } catch {
+      this.add('<unrepresentable>');
     }
     this.leave('}');
   }
@@ -110,10 +114,14 @@ class ReprWriter {
   private elements(set: ReadonlySet<unknown>): void {
     if (!this.enter('{', '}')) return;
     let first = true;
-    for (const value of set) {
-      if (!this.separate(first)) break;
-      this.value(value);
-      first = false;
+    try {
+      for (const value of set) {
+        if (!this.separate(first)) break;
+        this.value(value);
+        first = false;
+      }
+    } catch {
+      this.add('<unrepresentable>');
     }
     this.leave('}');
   }

@@ -6,6 +6,20 @@ const deep = (depth: number): unknown => (depth === 0 ? 1 : [deep(depth - 1)]);
 const cyclic: unknown[] = [];
 cyclic.push(cyclic);
 
+/** They throw when all that they hold has been read. */
+class BrokenMap extends Map<unknown, unknown> {
+  override *[Symbol.iterator](): MapIterator<[unknown, unknown]> {
+    yield* this.entries();
+    throw new Error('x');
+  }
+}
+class BrokenSet extends Set<unknown> {
+  override *[Symbol.iterator](): SetIterator<unknown> {
+    yield* this.values();
+    throw new Error('x');
+  }
+}
+
 describe('pythonRepr', () => {
   const shown: [value: unknown, text: string][] = [
     [[2, 3], '[2, 3]'],
@@ -39,6 +53,8 @@ describe('pythonRepr', () => {
       },
       '{<unrepresentable>}',
     ],
+    [[new BrokenMap([['a', 1]]), [[[1]]]], "[{'a': 1<unrepresentable>}, [[[...]]]]"],
+    [[new BrokenSet([1]), [[[1]]]], '[{1<unrepresentable>}, [[[...]]]]'],
     [
       new Proxy(
         {},

@@ -17,8 +17,8 @@ local at = 7
 for queue = 0, queues - 1 do
   local key = queue * PER_QUEUE
   local count = tonumber(ARGV[at])
-  -- What a registered consumer holds is there: nobody else takes anything away before `@` (recover.lua), and itself it
-  -- settles nothing twice. So they all go at once, and if some were not there, none is said to be settled.
+  -- What a registered consumer holds is there: nobody else takes anything away before `@` (recover.lua), and what it may
+  -- have settled before it does not settle here. So they all go at once; if some were not there, none is said to be settled.
   local known = count > 0 and redis.call('HEXISTS', KEYS[key + 6], '@') == 1
   local gone = known and redis.call('HDEL', KEYS[key + 6], unpack(ARGV, at + 1, at + count)) or 0
   if count > 0 and gone == count then redis.call('SREM', KEYS[key + 8], unpack(ARGV, at + count + 1, at + 2 * count)) end
