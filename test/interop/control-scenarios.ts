@@ -160,8 +160,10 @@ export function controlScenarios(scene: () => Scene): void {
       const name = `${own}@py`;
       // Signed: a worker of Python's passes that over.
       const bus = new ControlBus({ pubsub: node.stores.pubsub, clock: systemClock, secret: randomUUID() });
-      const say = async (method: string, parameters = {}): Promise<unknown> =>
-        (await bus.call(method, parameters, { destination: [name], timeout: '10s' })).get(name);
+      const say = async (method: string, parameters = {}, timeout: '1s' | '10s' = '10s'): Promise<unknown> =>
+        (await bus.call(method, parameters, { destination: [name], timeout })).get(name);
+      // It says that it is ready before it listens.
+      await eventually(async () => expect(await say('ping', {}, '1s')).toEqual({ ok: 'pong' }), 20_000);
       expect(await say('add_consumer', { queue: extra })).toEqual({ ok: `add consumer ${extra}` });
       const handle = await node.sender.sendTask<number>('py.add', [2, 3], {}, { queue: extra });
       expect(await handle.get({ timeout: '10s' })).toBe(5);

@@ -65,12 +65,14 @@ export function eventScenarios(scene: () => Scene): void {
       const failed = (await of(failing.id)).find(({ type }) => type === 'task-failed');
       const traceback = expect.stringContaining('RangeError') as string;
       expect(failed).toMatchObject({ exception: `RangeError('it\\'s over')`, traceback });
+      const toldBy = () => python.run<WireEvent[]>('monitor(m).of(hostname=h)', { m: monitor, h: worker.name });
+      const beats = expect.objectContaining({ type: 'worker-heartbeat' }) as WireEvent;
+      await eventually(async () => expect(await toldBy()).toContainEqual(beats));
       await worker.stop();
       await eventually(async () => {
-        const told = await python.run<WireEvent[]>('monitor(m).of(hostname=h)', { m: monitor, h: worker.name });
+        const told = await toldBy();
         const own = told.filter(({ type }) => type.startsWith('worker-')).map(({ type }) => type);
         expect([own[0], own.at(-1)]).toEqual(['worker-online', 'worker-offline']);
-        expect(own).toContain('worker-heartbeat');
         const clocks = told.map(({ clock }) => clock);
         expect(clocks).toEqual([...clocks].sort((a, b) => a - b));
       });
