@@ -6,7 +6,6 @@ import type { DecodeOptions } from '../message/celery-protocol.js';
 import type { PublishEvents } from '../events/publish-events.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
 import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
-import type { OutgoingMessage } from '../ports/broker.js';
 import type { Delivery, SettleOutcome, Settlement } from '../ports/delivery.js';
 import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
@@ -14,6 +13,7 @@ import type { Outcome } from '../task/task-outcome.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
 import { parkEarly, postponed } from './early.js';
 import type { EndedBefore } from './ended-before.js';
+import { followersOf } from './followers.js';
 import type { InterruptReason } from './interruption.js';
 import { afterEarlyAck, interruptError } from './interruption.js';
 import type { Lookahead } from './lookahead.js';
@@ -23,7 +23,7 @@ import type { RateLimiter } from './rate-limiter.js';
 import type { RevocationList } from './revocation-list.js';
 import { Run } from './run.js';
 import type { Refusal } from './refusal.js';
-import { lossesOf, refuse } from './refusal.js';
+import { chordMember, lossesOf, refuse } from './refusal.js';
 import type { Settler } from './settler.js';
 import { timeLimiter } from './time-limiter.js';
 import type { TimeLimits } from './time-limits.js';
@@ -82,6 +82,9 @@ export class Executor {
   private readonly interrupted = new Map<Delivery, InterruptReason>();
   /** Of runs in a pool that can kill. */
   private readonly killers = new Map<Delivery, () => void>();
+  /** A store is asked whether these may run: they have their slots already, and the pool does not know of them. */
+  private readonly asking = new Set<Delivery>();
+  private aborting = false;
 
   constructor(private readonly options: ExecutorOptions) {}
 
@@ -98,6 +101,11 @@ export class Executor {
     return this.runs.size;
   }
 
+  /** Slots of what does not run yet, and will unless the store says no. */
+  get reserved(): number {
+    return this.asking.size;
+  }
+
   /** The most that ran at once since this was asked last. */
   takePeak(): number {
     const { peak } = this;
@@ -112,6 +120,12 @@ export class Executor {
     } catch (error) {
       this.unprocessed(delivery, error);
     }
+  }
+
+  /** For a worker whose grace is over: all runs are aborted, and so is what begins after this. */
+  abort(): void {
+    this.aborting = true;
+    for (const run of this.active) this.interrupt(run.delivery, 'shutdown');
   }
 
   /** Aborts a run; its outcome is then decided by the reason, not by what the handler does. */
@@ -190,22 +204,12 @@ export class Executor {
   }
 
   private refused(refusal: Refusal): void {
-    const { policy, events } = this.options;
+    const { policy, events, decoding } = this.options;
     const { event } = refusal;
     // Monitors know a task's name from here only.
     if (events.heardInFull && 'task' in event) events.emit({ type: 'task-received', task: event.task });
     events.emit(event);
-    this.withoutSlot(policy.settleRefusal(refusal, this.chordMember(refusal)));
-  }
-
-  /** The whole message of a refused task that may be a member of a chord; headers do not say of which. */
-  private chordMember({ delivery, envelope }: Refusal): TaskMessage | undefined {
-    if (envelope?.group === undefined) return undefined;
-    try {
-      return { ...envelope, ...decodeBody(delivery.message, envelope, this.options.decoding) };
-    } catch {
-      return undefined;
-    }
+    this.withoutSlot(policy.settleRefusal(refusal, chordMember(refusal, decoding)));
   }
 
   private withoutSlot(settlement: Settlement): void {
@@ -221,6 +225,7 @@ export class Executor {
   private unprocessed(delivery: Delivery, error: unknown): void {
     const stack = error instanceof Error ? error.stack : undefined;
     this.options.logger.error('A delivery could not be processed; its lease will end.', stack, 'Executor');
+    if (this.asking.has(delivery)) this.unreserved(delivery);
     this.options.onSettled(delivery);
   }
 
@@ -230,19 +235,22 @@ export class Executor {
     const early = task.definition.ack === 'early';
     try {
       const hasToWait = early || this.byTask.has(message.id) || endedBefore.mayHave(delivery, message);
-      if (hasToWait && !(await this.mayBegin(delivery, message, early))) return;
+      if (hasToWait && !(await this.mayBegin(delivery, message, early))) return this.unreserved(delivery);
+      // With no step in between from one who has a slot to one who runs in it.
+      this.asking.delete(delivery);
       const run = this.begin(delivery, task, message);
       if (events.heardInFull) events.emit({ type: 'task-received', task: run.facts });
       if (events.heard) events.emit({ type: 'task-started', task: run.facts });
       if (task.definition.trackStarted ?? this.options.trackStarted) this.recordStart(run);
       const began = clock.monotonic();
-      const outcome = this.overruled(run, await this.runInPool(run));
+      if (this.aborting) this.interrupt(delivery, 'shutdown');
+      const outcome = this.overruled(run, this.aborting ? INTERRUPTED : await this.runInPool(run));
       const runtimeMs = clock.monotonic() - began;
       lookahead.observe(runtimeMs);
       this.finish(run);
       const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
       if (events.heardInFull) events.emit({ type: 'task-ended', task: run.facts, runtimeMs, outcome: outcome.kind });
-      const followers = settlement === undefined ? NOBODY : followersOf(settlement);
+      const followers = followersOf(settlement);
       published?.publishing(followers);
       if (settlement !== undefined && !early) return settler.end(settlement, this.settled);
       if (settlement !== undefined) await settler.complete(settlement);
@@ -256,9 +264,11 @@ export class Executor {
   /** False when it is over already, and seen to. */
   private async mayBegin(delivery: Delivery, message: TaskMessage, early: boolean): Promise<boolean> {
     const { settler, endedBefore, onAcknowledged, onSettled } = this.options;
+    // What it waits for has a slot; it takes one more only when that is over.
     if (this.byTask.has(message.id)) await this.endOf(message.id);
+    this.asking.add(delivery);
     if (endedBefore.mayHave(delivery, message) && (await endedBefore.has(message))) {
-      this.withoutSlot({ kind: 'ack', delivery });
+      settler.end({ kind: 'ack', delivery }, this.settled);
       return false;
     }
     if (!early) return true;
@@ -266,6 +276,11 @@ export class Executor {
     if (isOurs) onAcknowledged(delivery);
     else onSettled(delivery);
     return isOurs;
+  }
+
+  private unreserved(delivery: Delivery): void {
+    this.asking.delete(delivery);
+    this.options.onRefused();
   }
 
   /** Whatever a handler asked for, its message is settled: it would stay leased to this worker otherwise, and its caller wait. */
@@ -382,8 +397,4 @@ export class Executor {
   }
 }
 
-function followersOf(settlement: Settlement): readonly OutgoingMessage[] {
-  return ('effects' in settlement ? settlement.effects?.publish : undefined) ?? NOBODY;
-}
-
-const NOBODY: readonly OutgoingMessage[] = [];
+const INTERRUPTED: Outcome = { kind: 'interrupted' };

@@ -19,6 +19,8 @@ export interface FetcherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly leaseMs: number;
+  /** Slots of the pool that are idle, and taken all the same. */
+  readonly reserved: () => number;
   /** Starts a delivery in a slot that is free. Never throws. */
   readonly execute: (delivery: Delivery) => void;
   /** Gives a delivery back that was not started. */
@@ -154,14 +156,18 @@ export class Fetcher {
     }
   }
 
+  private get idle(): number {
+    return Math.max(0, this.options.pool.idle - this.options.reserved());
+  }
+
   private want(): number {
     if (this.paused) return 0;
     const { pool, lookahead, leases } = this.options;
     const ahead = lookahead.size(pool.size);
-    const running = pool.size - pool.idle;
+    const running = pool.size - this.idle;
     this.crowded = leases.count - this.buffer.length - running >= MOST_UNSETTLED;
     if (this.crowded) return 0;
-    const capacity = pool.idle + ahead - this.buffer.length;
+    const capacity = this.idle + ahead - this.buffer.length;
     // No trickle: while something is buffered, ask again when half of it is used up.
     if (this.buffer.length > 0 && this.buffer.length > ahead / 2) return 0;
     return Math.max(0, capacity);
@@ -182,7 +188,7 @@ export class Fetcher {
     const parked = this.options.rates.take(deliveries);
     const buffered = this.buffer.filter((delivery) => deliveries.includes(delivery));
     this.buffer = this.buffer.filter((delivery) => !buffered.includes(delivery));
-    for (const delivery of [...buffered, ...parked]) this.options.queues.end(delivery);
+    this.end([...buffered, ...parked]);
     this.bell.ring();
   }
 
@@ -214,7 +220,7 @@ export class Fetcher {
 
   /** The store has answered about one. */
   settled(delivery: Delivery): void {
-    if (this.options.queues.end(delivery)) this.askAnew();
+    this.end([delivery]);
     if (this.crowded && this.want() > 0) this.bell.ring();
   }
 
@@ -232,7 +238,7 @@ export class Fetcher {
 
   private startBuffered(): void {
     if (this.stopping.signal.aborted || this.paused || this.buffer.length === 0) return;
-    for (let slots = this.options.pool.idle; slots > 0; slots -= 1) {
+    for (let slots = this.idle; slots > 0; slots -= 1) {
       // Asked before each, because even between two of them the process may be frozen.
       if (this.isStale()) {
         void this.giveBack();
@@ -304,7 +310,13 @@ export class Fetcher {
     try {
       await Promise.all(deliveries.map((delivery) => this.options.release(delivery)));
     } finally {
-      for (const delivery of deliveries) this.options.queues.end(delivery);
+      this.end(deliveries);
     }
+  }
+
+  /** These are here no more. A queue that has room again is asked for at once. */
+  private end(deliveries: readonly Delivery[]): void {
+    const freed = deliveries.filter((delivery) => this.options.queues.end(delivery));
+    if (freed.length > 0) this.askAnew();
   }
 }

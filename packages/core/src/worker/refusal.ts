@@ -1,6 +1,8 @@
 import { isTaskQueueError } from '../errors/errors.js';
 import type { FailureRecord } from '../errors/errors.js';
-import type { TaskEnvelope } from '../message/task-message.js';
+import type { DecodeOptions } from '../message/celery-protocol.js';
+import { decodeBody } from '../message/celery-protocol.js';
+import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { RevokedReason } from '../task/revoked-record.js';
 import type { WorkerEvent } from './worker-events.js';
@@ -20,6 +22,16 @@ export interface Refusal {
 /** Workers and children that were lost while they ran it: the broker counts the ones, a worker itself the others. */
 export function lossesOf({ lostLeases = 0 }: Delivery, { lostChildren = 0 }: TaskEnvelope): number {
   return lostLeases + lostChildren;
+}
+
+/** The whole message of a refused task that may be a member of a chord; headers do not say of which. */
+export function chordMember({ delivery, envelope }: Refusal, decoding: DecodeOptions): TaskMessage | undefined {
+  if (envelope?.group === undefined) return undefined;
+  try {
+    return { ...envelope, ...decodeBody(delivery.message, envelope, decoding) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** The reasons, by name. */

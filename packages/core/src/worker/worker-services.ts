@@ -109,6 +109,7 @@ export function composeServices(init: WorkerServicesInit): WorkerServices {
     rates,
     clock,
     logger,
+    reserved: () => executor.reserved,
     execute: (delivery) => executor.execute(delivery),
     leaseMs,
     release: async (delivery) => {

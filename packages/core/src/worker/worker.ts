@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
+import { unlessAborted } from '../async/unless-aborted.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import { CommandVerifier } from '../control/command-signature.js';
@@ -235,8 +236,10 @@ export class Worker implements WorkerEvents {
     this.emit({ type: 'worker-stopping', worker: this.name });
     const deadline = this.options.clock.monotonic() + graceMs;
     parts.autoscaler?.stop();
-    await parts.fetcher.stop();
     const handBackMs = Math.min(HAND_BACK_MS, graceMs / 2);
+    // What is given back may wait for a store that is away; nothing starts meanwhile.
+    const stopped = this.withDeadline(parts.fetcher.stop(), deadline - handBackMs);
+    await unlessAborted(stopped, this.hurry.signal, 0);
     if (parts.executor.activeCount > 0) {
       logger.log(
         `Waiting up to ${graceMs - handBackMs} ms for ${parts.executor.activeCount} running task(s).`,
@@ -309,19 +312,19 @@ export class Worker implements WorkerEvents {
   /** Waits until nothing runs, until the deadline, or until someone is in a hurry. */
   private async quiet(parts: WorkerServices, deadline: number, hurry: AbortSignal): Promise<void> {
     const { clock } = this.options;
-    while (parts.executor.activeCount > 0 && clock.monotonic() < deadline && !hurry.aborted) {
+    while (parts.executor.activeCount + parts.executor.reserved > 0 && clock.monotonic() < deadline && !hurry.aborted) {
       await clock.sleep(Math.min(20, deadline - clock.monotonic()), hurry).catch(() => undefined);
     }
   }
 
   /** Aborts what still runs, gives it a moment to end by itself, and leaves the rest to `consumer.close`. */
   private async abortRunning(parts: WorkerServices, deadline: number): Promise<void> {
-    const { active } = parts.executor;
-    if (active.length === 0) return;
-    this.options.logger.warn(`The grace is over: ${active.length} task(s) are aborted and handed back.`, 'Worker');
-    this.interruptAll(
-      active.map((run) => run.delivery),
-      'shutdown',
+    const { executor } = parts;
+    executor.abort();
+    if (executor.activeCount + executor.reserved === 0) return;
+    this.options.logger.warn(
+      `The grace is over: ${executor.activeCount + executor.reserved} task(s) are aborted and handed back.`,
+      'Worker',
     );
     await this.quiet(parts, deadline, new AbortController().signal);
   }

@@ -58,6 +58,23 @@ describe('a queue with a limit', () => {
   });
 });
 
+describe('a queue with a limit that is full of what is given back', () => {
+  it('is taken from again when that is done', async () => {
+    const queue = queueUnderTest({ worker: { concurrency: 2, queueConcurrency: { default: 1 } } });
+    let ran = 0;
+    queue.task('limited', () => void (ran += 1), { rateLimit: '2/s' });
+    const first = await queue.send('limited');
+    await queue.send('limited');
+    const worker = await queue.work();
+    await first.get({ timeout: '5s' });
+    // The second one is parked, and the only one that may be here.
+    await eventually(async () => expect(await leased(queue.stores.inspector, 'default')).toBe(1));
+    worker.pause();
+    worker.resume();
+    await eventually(() => expect(ran).toBe(2), 4_000);
+  });
+});
+
 describe('weighted queues', () => {
   it('get their shares', async () => {
     const queue = queueUnderTest({
