@@ -7,6 +7,7 @@ import { addControl } from './commands/control.js';
 import { addDead } from './commands/dead.js';
 import { addEvents } from './commands/events.js';
 import { addInspect } from './commands/inspect.js';
+import { addMigrate } from './commands/migrate.js';
 import { addPurge } from './commands/purge.js';
 import { addQueues } from './commands/queues.js';
 import { addReport } from './commands/report.js';
@@ -44,6 +45,7 @@ function taskqueueProgram(): Command {
   withExamples(program, ['status', 'worker -Q mail,default -c 4', 'inspect active', 'queues --json']);
   program.addHelpText('after', EPILOGUE);
   for (const add of [addWorker, addBeat, addStatus, addInspect, addControl, addEvents]) add(program);
-  for (const add of [addCall, addResult, addQueues, addPurge, addDead, addSchedules, addReport]) add(program);
+  for (const add of [addCall, addResult, addQueues, addPurge, addDead, addSchedules, addMigrate, addReport])
+    add(program);
   return program;
 }

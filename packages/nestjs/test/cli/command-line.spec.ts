@@ -123,6 +123,26 @@ describe('the application', () => {
   });
 });
 
+describe('migrate', () => {
+  it.concurrent('creates the tables once, and tells what is to be done', async () => {
+    const env = sqlite();
+    const names = ['CreateTaskqueue1763700000000', 'CreateCoordination1763800000000'];
+    const pending = await run(['migrate', '--pending', '--json'], env);
+    expect(pending.code, pending.stderr).toBe(1);
+    expect(parsed<{ migration: string }[]>(pending).map((one) => one.migration)).toEqual(names);
+    const done = await run(['migrate'], env);
+    expect(done.code, done.stderr).toBe(0);
+    for (const name of names) expect(done.stdout).toContain(name);
+    const after = await run(['migrate', '--pending'], env);
+    expect(after).toMatchObject({ code: 0, stdout: 'The tables are up to date.\n' });
+  });
+
+  it.concurrent('is for SQL', async () => {
+    const ended = await run(['migrate'], { TASKQUEUE_URL: 'memory:' });
+    expect(ended).toMatchObject({ code: 2, stderr: expect.stringContaining('No store here has tables') });
+  });
+});
+
 const QUEUES = [
   ['SQLite', sqlite],
   [
