@@ -12,7 +12,9 @@ export async function confirmed(question: string, force: boolean): Promise<boole
   }
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await asking.question(`${question} [y/N] `)).trim());
+    // Ctrl-D and Ctrl-C are a no.
+    const answer = await asking.question(`${question} [y/N] `).catch(() => 'no');
+    return /^y(es)?$/i.test(answer.trim());
   } finally {
     asking.close();
   }
