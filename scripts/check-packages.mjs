@@ -28,6 +28,10 @@ for (const name of readdirSync('packages')) {
     if (!files.includes(target.replace('./', '')))
       problems.push(`${name}: exports name ${target}, which is not packed`);
   }
+  for (const [command, target] of Object.entries(manifest.bin ?? {})) {
+    if (!files.includes(target.replace('./', '')))
+      problems.push(`${name}: bin ${command} is ${target}, which is not packed`);
+  }
   const lint = spawn('npx', ['publint', '--strict', join(scratch, packed.filename)]);
   if (lint !== undefined) problems.push(`${name}: ${lint}`);
   console.log(`${manifest.name}@${manifest.version}: ${files.length} files, ${Math.round(packed.size / 1024)} kB`);

@@ -105,7 +105,7 @@ export { hears } from './ports/channel.js';
 export type { Channel, Publication } from './ports/channel.js';
 export { ChannelListeners } from './ports/channel-listeners.js';
 export type { Delivery, ExtendOutcome, SettlementEffects, SettleOutcome, Settlement } from './ports/delivery.js';
-export type { Driver, DriverContext } from './ports/driver.js';
+export type { Driver, DriverContext, DriverMigrations } from './ports/driver.js';
 export type { LockAnswer, LockHolder, LockPermit, LockRenewal, LockRequest, LockStore } from './ports/lock-store.js';
 export type { ChannelListener, ChannelSubscription, PubSub } from './ports/pub-sub.js';
 export type {

@@ -1,8 +1,9 @@
+import type { DriverMigrations } from '@taskqueue/core';
 import { BrokerError, ConfigurationError, isTaskQueueError } from '@taskqueue/core';
 import type { DataSource } from 'typeorm';
 import { dataSourceFor } from './connection-url.js';
 import type { TypeormDriverOptions } from './driver-options.js';
-import { ensureSchema } from './ensure-schema.js';
+import { ensureSchema, pendingMigrations } from './ensure-schema.js';
 import { openPostgres } from './postgres/open-postgres.js';
 import type { OpenedDatabase, OpenRequest } from './opened-database.js';
 import { openSqlite } from './sqlite/open-sqlite.js';
@@ -30,6 +31,23 @@ export async function openDatabase(request: Omit<OpenRequest, 'dataSource'>): Pr
     if (isOwn && dataSource.isInitialized) await dataSource.destroy().catch(() => undefined);
     throw isTaskQueueError(error) ? error : unreachable(error);
   }
+}
+
+/** The migrations of the database, which need not be in use; errors as of `openDatabase`. */
+export function databaseMigrations(options: TypeormDriverOptions): DriverMigrations {
+  const within = async <T>(work: (dataSource: DataSource) => Promise<T>): Promise<T> => {
+    const dataSource = await dataSourceOf(options);
+    opener(dataSource);
+    try {
+      if (!dataSource.isInitialized) await dataSource.initialize();
+      return await work(dataSource);
+    } catch (error) {
+      throw isTaskQueueError(error) ? error : unreachable(error);
+    } finally {
+      if (options.url !== undefined && dataSource.isInitialized) await dataSource.destroy();
+    }
+  };
+  return { pending: () => within(pendingMigrations), run: () => within(ensureSchema) };
 }
 
 async function dataSourceOf(options: TypeormDriverOptions): Promise<DataSource> {

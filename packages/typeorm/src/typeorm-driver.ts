@@ -3,6 +3,7 @@ import type {
   Broker,
   Driver,
   DriverContext,
+  DriverMigrations,
   LockStore,
   Logger,
   PubSub,
@@ -15,7 +16,7 @@ import { ConfigurationError, silentLogger } from '@taskqueue/core';
 import { SqlBroker } from './broker/sql-broker.js';
 import { WakeHub } from './broker/wake-hub.js';
 import { withoutCredentials } from './connection-url.js';
-import { openDatabase } from './database.js';
+import { databaseMigrations, openDatabase } from './database.js';
 import type { OpenedDatabase } from './opened-database.js';
 import type { TypeormDriverOptions } from './driver-options.js';
 import { PostgresPubSub } from './postgres/postgres-pub-sub.js';
@@ -58,6 +59,7 @@ class TypeormDriver implements Driver {
   readonly locks: LockStore;
   readonly barriers: BarrierStore;
   readonly pubsub: PubSub;
+  readonly migrations: DriverMigrations;
   private readonly store = new LateStore();
   private readonly latePubSub = new LatePubSub();
   private readonly hub: WakeHub;
@@ -81,6 +83,7 @@ class TypeormDriver implements Driver {
     this.inspector = new SqlInspector(store, this.hub);
     this.barriers = new SqlBarriers(store);
     this.pubsub = this.latePubSub;
+    this.migrations = databaseMigrations(options);
   }
 
   get name(): string {

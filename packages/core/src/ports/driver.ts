@@ -30,6 +30,8 @@ export interface Driver {
   /** Where Celery's own result backend of the same store counts chords. */
   readonly chords?: ChordStore;
   readonly pubsub?: PubSub;
+  /** Of the tables that it keeps its data in; absent where there are none. Used before `connect`, by whoever may change them. */
+  readonly migrations?: DriverMigrations;
   /** Where it is, without credentials, for logs. */
   describe(): string;
   /** Idempotent; the ports may be used after it resolved. */
@@ -38,6 +40,13 @@ export interface Driver {
   close(): Promise<void>;
   /** Resolves when the store answers; rejects with BROKER_UNAVAILABLE otherwise. For health checks. */
   ping(): Promise<void>;
+}
+
+export interface DriverMigrations {
+  /** Names of those that this version has and the store has not run, oldest first. Changes nothing. */
+  pending(): Promise<readonly string[]>;
+  /** Runs them, one process at a time, all or none. Names of those that were run. */
+  run(): Promise<readonly string[]>;
 }
 
 export interface DriverContext {

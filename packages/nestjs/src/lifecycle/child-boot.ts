@@ -1,16 +1,24 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { INestApplicationContext, Type } from '@nestjs/common';
+import type { INestApplicationContext, LoggerService, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { ChildPort } from '@taskqueue/core';
 import { bootProblem } from '@taskqueue/core';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
 
-/** Known while the application of a child boots: a boot of its own, so that no other one in the process is touched. */
+/** Known while an application boots idle: a boot of its own, so that no other one in the process is touched. */
 const booting = new AsyncLocalStorage<true>();
 
-/** Is this application booted as the child of a pool? Then it starts no worker, no beat, and connects when it sends. */
-export function bootsAsChild(): boolean {
+/** Is this application booted as the child of a pool, or for a command? Then it starts no worker, no beat, and connects when it sends. */
+export function bootsIdle(): boolean {
   return booting.getStore() === true;
+}
+
+/** Boots the module as an application context that starts nothing of the task queue and connects nothing by itself. */
+export function bootIdle(
+  module: Type<unknown>,
+  options: { readonly logger?: LoggerService } = {},
+): Promise<INestApplicationContext> {
+  return booting.run(true, () => NestFactory.createApplicationContext(module, { abortOnError: false, ...options }));
 }
 
 /**
@@ -25,7 +33,7 @@ export function bootsAsChild(): boolean {
  */
 export async function runAsChild(module: Type<unknown>, port: ChildPort): Promise<never> {
   try {
-    const app = await bootAsChild(module);
+    const app = await bootIdle(module);
     const end = await app.get(TaskQueueRuntime, { strict: false }).createHost(port).serve();
     if (end === 'left') await app.close();
     process.exit(end === 'left' ? 0 : 1);
@@ -33,8 +41,4 @@ export async function runAsChild(module: Type<unknown>, port: ChildPort): Promis
     port.send({ type: 'refused', reason: bootProblem(error) });
     process.exit(1);
   }
-}
-
-function bootAsChild(module: Type<unknown>): Promise<INestApplicationContext> {
-  return booting.run(true, () => NestFactory.createApplicationContext(module, { abortOnError: false }));
 }

@@ -8,7 +8,7 @@ import { TaskExplorer } from '../discovery/task.explorer.js';
 import { BeatTimers } from '../scheduling/beat-timers.js';
 import { NestScheduleAdoption } from '../scheduling/nest-schedule-adoption.js';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
-import { bootsAsChild } from './child-boot.js';
+import { bootsIdle } from './child-boot.js';
 
 /** Below every module's distance, so that our hooks run last at start and first at the end. */
 const NEAREST = -1;
@@ -56,7 +56,7 @@ export class TaskQueueLifecycle
 
   async onApplicationBootstrap(): Promise<void> {
     const { embedded = 'none' } = this.runtime.options;
-    if (bootsAsChild()) return;
+    if (bootsIdle()) return;
     await this.runtime.connect();
     this.runtime.listenToCluster();
     if (embedded === 'worker' || embedded === 'both') await this.startWorker();

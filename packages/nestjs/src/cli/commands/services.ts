@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import { ConfigurationError } from '@taskqueue/core';
+import type { WorkerArgumentValues } from '../../lifecycle/command-line.js';
+import { argumentSynopsis, WORKER_ARGUMENTS, workerOverrides } from '../../lifecycle/command-line.js';
+import { runBeat } from '../../lifecycle/run-beat.js';
+import { runWorker } from '../../lifecycle/run-worker.js';
+import { findModule, loadModule } from '../application-module.js';
+import { withExamples } from '../queue-command.js';
+
+const APP = ['--app <file#export>', 'the application, e.g. dist/app.module.js#AppModule'] as const;
+
+/** `taskqueue worker`: `runWorker` with the application's module. */
+export function addWorker(program: Command): void {
+  const command = program
+    .command('worker')
+    .description('run a worker of the application, until SIGTERM')
+    .option(...APP);
+  for (const [name, argument] of Object.entries(WORKER_ARGUMENTS)) {
+    const { placeholder, help } = argument as { readonly placeholder?: string; readonly help: string };
+    command.option(
+      argumentSynopsis(name, {
+        ...argument,
+        ...(placeholder === undefined ? {} : { placeholder: `<${placeholder}>` }),
+      }),
+      help,
+    );
+  }
+  withExamples(command, ['worker --app dist/app.module.js', 'worker -Q mail,default --pool prefork -c 4']);
+  command.action(async () => {
+    const options = command.opts();
+    const module = await applicationOf(options['app'] as string | undefined, 'A worker');
+    await runWorker(module, { argv: [], ...workerOverrides(workerValues(options)) });
+  });
+}
+
+/** `taskqueue beat`: `runBeat` with the application's module. */
+export function addBeat(program: Command): void {
+  const command = program
+    .command('beat')
+    .description('run a beat of the application, until SIGTERM')
+    .option(...APP);
+  withExamples(command, ['beat --app dist/app.module.js']);
+  command.action(async () => {
+    await runBeat(await applicationOf(command.opts()['app'] as string | undefined, 'Beat'));
+  });
+}
+
+async function applicationOf(option: string | undefined, who: string) {
+  const found = findModule(option);
+  if (found !== undefined) return loadModule(found);
+  throw new ConfigurationError([
+    {
+      path: '--app',
+      expected: "the file of the application's module, e.g. dist/app.module.js",
+      value: option,
+      remedy: `${who} needs the application: the environment tells where the queue is, but not what its tasks are.`,
+    },
+  ]);
+}
+
+/** The parser's spelling, `maxTasksPerChild`, back into that of the arguments. */
+function workerValues(options: Readonly<Record<string, unknown>>): WorkerArgumentValues {
+  const camel = (name: string): string => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.keys(WORKER_ARGUMENTS).map((name) => [name, options[camel(name)]]));
+}
