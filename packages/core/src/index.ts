@@ -44,6 +44,7 @@ export type {
   BeatSettings,
   ClientSettings,
   PoolName,
+  ProbeSettings,
   TaskQueueSettings,
   TaskQueueSettingsInit,
   WorkerSettings,

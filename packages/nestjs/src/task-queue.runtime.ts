@@ -197,6 +197,11 @@ export class TaskQueueRuntime {
     return worker;
   }
 
+  /** The settings of a worker that is made with these overrides. Throws a ConfigurationError. */
+  workerSettings(overrides: Partial<WorkerSettings> = {}): WorkerSettings {
+    return validateSettings({ worker: overrides }, asInit(this.settings)).worker;
+  }
+
   /** The inside of a child: runs tasks for a worker, which is at the other end of the port. */
   createHost(port: ChildPort): PoolHost {
     const { registry, settings, logger, clock } = this;

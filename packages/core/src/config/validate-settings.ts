@@ -43,6 +43,14 @@ const flag = z.boolean({ error: 'true or false' });
 const oneOf = <const T extends readonly string[]>(values: T) =>
   z.enum(values, { error: `one of ${values.join(', ')}` });
 
+const probes = {
+  healthPort: count(0, 65_535).optional(),
+  healthHost: z.custom<string>((value) => typeof value === 'string' && /^[\w.:%-]{1,255}$/.test(value), {
+    error: 'an address or name of this host',
+  }),
+  healthFile: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }).optional(),
+};
+
 const SETTINGS = z.strictObject({
   defaultQueue: queue,
   resultExpires: duration(0),
@@ -76,8 +84,9 @@ const SETTINGS = z.strictObject({
     heartbeat: duration(0),
     controlSecret: z.string().min(16, { error: 'at least 16 characters' }).max(1_000).optional(),
     logTasks: flag,
+    ...probes,
   }),
-  beat: z.strictObject({ poll: duration(50) }),
+  beat: z.strictObject({ poll: duration(50), ...probes }),
 });
 
 /** Defaults, overlaid by `under`, overlaid by `over`. Throws a ConfigurationError with all problems at once. */
