@@ -8,10 +8,12 @@ import type {
   DriverChoice,
   Logger,
   OutgoingMessage,
+  PublishListener,
   ScheduleEntry,
   Stores,
   TaskQueueSettings,
   TaskQueueSettingsInit,
+  WorkerListener,
   WorkerOptions,
   WorkerSettings,
 } from '@taskqueue/core';
@@ -74,6 +76,7 @@ export class TaskQueueRuntime {
   private readonly random: () => number;
   private declaredEntries: readonly ScheduleEntry[] = [];
   private connecting: Promise<void> | undefined;
+  private readonly workerListeners: WorkerListener[] = [];
 
   private constructor(
     readonly options: TaskQueueModuleOptions,
@@ -162,6 +165,16 @@ export class TaskQueueRuntime {
     return this.connecting;
   }
 
+  /** Calls back for the events of every worker that is made from now on. */
+  onWorkerEvent(listener: WorkerListener): void {
+    this.workerListeners.push(listener);
+  }
+
+  /** Calls back for everything that this process publishes from now on. */
+  onPublishEvent(listener: PublishListener): void {
+    this.published.on(listener);
+  }
+
   /** Methods that listen to the cluster hear it from now on. */
   listenToCluster(): void {
     this.events.listenToCluster(this.createEventReceiver());
@@ -194,6 +207,7 @@ export class TaskQueueRuntime {
     const options = { stores, registry, settings, logger, clock, random, published, logicalClock, ...hooks };
     const worker = new Worker(options);
     if (events.hears('task-', 'worker-')) worker.on(events.tell);
+    for (const listener of this.workerListeners) worker.on(listener);
     return worker;
   }
 

@@ -59,6 +59,8 @@ export interface ProbeSettings {
    * none. `TASKQUEUE_WORKER_HEALTH_FILE`, `TASKQUEUE_BEAT_HEALTH_FILE`.
    */
   readonly healthFile: string | undefined;
+  /** Answer `/metrics` on the health port, for Prometheus; needs the package `prom-client`. Default false. `TASKQUEUE_WORKER_METRICS`, `TASKQUEUE_BEAT_METRICS`. */
+  readonly metrics: boolean;
 }
 
 export interface WorkerSettings extends ProbeSettings {
@@ -148,7 +150,12 @@ export type TaskQueueSettingsInit = Partial<Omit<TaskQueueSettings, 'client' | '
   readonly beat?: Partial<BeatSettings>;
 };
 
-const NO_PROBES: ProbeSettings = { healthPort: undefined, healthHost: '0.0.0.0', healthFile: undefined };
+const NO_PROBES: ProbeSettings = {
+  healthPort: undefined,
+  healthHost: '0.0.0.0',
+  healthFile: undefined,
+  metrics: false,
+};
 
 export const DEFAULT_SETTINGS: TaskQueueSettings = {
   defaultQueue: 'default',

@@ -10,7 +10,7 @@ import { QUEUE_NAME } from './queue-name.js';
 import { parseDuration } from './duration.js';
 import { isPickle } from '../message/serializer.js';
 import type { Serializer } from '../message/serializer.js';
-import type { TaskQueueSettings, TaskQueueSettingsInit, WorkerSettings } from './settings.js';
+import type { ProbeSettings, TaskQueueSettings, TaskQueueSettingsInit, WorkerSettings } from './settings.js';
 import { DEFAULT_SETTINGS } from './settings.js';
 
 const duration = (leastMs: number) =>
@@ -49,6 +49,7 @@ const probes = {
     error: 'an address or name of this host',
   }),
   healthFile: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }).optional(),
+  metrics: flag,
 };
 
 const SETTINGS = z.strictObject({
@@ -94,7 +95,7 @@ export function validateSettings(over: TaskQueueSettingsInit, under: TaskQueueSe
   const merged = overlay(overlay(DEFAULT_SETTINGS, under), over);
   const parsed = SETTINGS.safeParse(merged);
   const found = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problems(issue, merged));
-  found.push(...contradictions(merged.worker));
+  found.push(...contradictions(merged.worker), ...portless('worker', merged.worker), ...portless('beat', merged.beat));
   if (found.length > 0) throw new ConfigurationError(found.map(hideSecret));
   const { client, worker, beat } = merged;
   return Object.freeze({
@@ -123,6 +124,12 @@ function contradictions(worker: WorkerSettings): ConfigurationProblem[] {
     found.push({ path: 'worker.queueWeights', expected: 'none in the strict order', value: queueWeights, remedy });
   }
   return found;
+}
+
+function portless(path: string, { metrics, healthPort }: ProbeSettings): ConfigurationProblem[] {
+  if (metrics !== true || healthPort !== undefined) return [];
+  const remedy = `Set ${path}.healthPort: metrics are answered there.`;
+  return [{ path: `${path}.metrics`, expected: 'false without a health port', value: metrics, remedy }];
 }
 
 function hideSecret(problem: ConfigurationProblem): ConfigurationProblem {

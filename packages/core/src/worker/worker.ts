@@ -59,6 +59,8 @@ export interface WorkerStatus {
   readonly lastFetchMsAgo: number | undefined;
   /** Events that it could not tell the cluster: its broker was away, or too slow. */
   readonly lostEvents: number;
+  /** Leases that others have by now, of tasks that ran and of tasks that waited here. */
+  readonly lostLeases: number;
 }
 
 export type WorkerState = 'new' | 'starting' | 'running' | 'draining' | 'aborting' | 'stopped';
@@ -85,6 +87,7 @@ export class Worker implements WorkerEvents {
   private readonly subscribed: readonly string[];
   private currentState: WorkerState = 'new';
   private processed = 0;
+  private lostLeases = 0;
   private readonly listeners = new Set<WorkerListener>();
   private readonly leaseMs: number;
   private readonly pool: ExecutionPool;
@@ -177,6 +180,7 @@ export class Worker implements WorkerEvents {
       processed: this.processed,
       lastFetchMsAgo: lastFetchAt === undefined ? undefined : this.options.clock.monotonic() - lastFetchAt,
       lostEvents: this.presence?.lostEvents ?? 0,
+      lostLeases: this.lostLeases,
     };
   }
 
@@ -335,6 +339,7 @@ export class Worker implements WorkerEvents {
 
   private lost(deliveries: readonly Delivery[]): void {
     this.options.logger.warn(`The leases of ${deliveries.length} task(s) were lost; their runs are aborted.`, 'Worker');
+    this.lostLeases += deliveries.length;
     this.parts?.fetcher.discard(deliveries);
     this.interruptAll(deliveries, 'lease-lost');
   }

@@ -2,7 +2,10 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { Clock, ProbeSettings } from '@taskqueue/core';
 import { ConfigurationError } from '@taskqueue/core';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
+import { MetricsPage } from '../metrics/metrics-page.js';
+import { loadPrometheus } from '../metrics/prometheus.js';
 import { HealthFile } from './health-file.js';
+import { onceASecond } from './once-a-second.js';
 import type { ProbeAnswer } from './probe-server.js';
 import { json, ProbeServer } from './probe-server.js';
 import { TaskQueueHealth } from './task-queue.health.js';
@@ -27,6 +30,7 @@ export interface Probes {
  *             starting   running                      draining   closed
  *   /livez      200        200                           200     refused      (blocked loop: no answer)
  *   /readyz     503        200, or 503 with a reason     503     refused
+ *   /metrics  as /livez, where the settings ask for it
  *   file      touched    touched                       touched   removed
  * ```
  *
@@ -41,7 +45,16 @@ export async function openProbes({ app, service, settings }: ProbesInit): Promis
   try {
     if (healthPort !== undefined) {
       const health = app.get(TaskQueueHealth, { strict: false });
-      const server = new ProbeServer({ '/livez': live, '/readyz': readiness(health, clock) });
+      const routes: Record<string, () => Promise<ProbeAnswer>> = {
+        '/livez': live,
+        '/readyz': onceASecond(clock, () => ready(health)),
+      };
+      if (settings.metrics) {
+        const metrics = new MetricsPage(await loadPrometheus(service), app, service);
+        opened.push(metrics);
+        routes['/metrics'] = metrics.answer;
+      }
+      const server = new ProbeServer(routes);
       port = await server.listen(healthPort, healthHost).catch((cause: unknown) => {
         throw cannot(`${service}.healthPort`, 'a port and a host that can be listened on', healthPort, cause);
       });
@@ -67,18 +80,6 @@ const ALIVE = json(200, { status: 'up' });
 /** That this is called at all is the answer. */
 function live(): Promise<ProbeAnswer> {
   return Promise.resolve(ALIVE);
-}
-
-/** Whoever asks twice a second, or from many places, asks the stores no more often than this. */
-const FRESH_MS = 1_000;
-
-function readiness(health: TaskQueueHealth, clock: Clock): () => Promise<ProbeAnswer> {
-  let last: { readonly at: number; readonly answer: Promise<ProbeAnswer> } | undefined;
-  return () => {
-    const now = clock.monotonic();
-    if (last === undefined || now - last.at >= FRESH_MS) last = { at: now, answer: ready(health) };
-    return last.answer;
-  };
 }
 
 async function ready(health: TaskQueueHealth): Promise<ProbeAnswer> {

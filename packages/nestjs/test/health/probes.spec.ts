@@ -37,7 +37,7 @@ async function scene(
   const app = await Test.createTestingModule({ imports }).compile();
   await app.init();
   open.push(app);
-  const defaults = { healthPort: 0, healthHost: '127.0.0.1', healthFile: undefined };
+  const defaults = { healthPort: 0, healthHost: '127.0.0.1', healthFile: undefined, metrics: false };
   const probes = await openProbes({ app, service, settings: { ...defaults, ...settings } });
   open.push(probes);
   const ask = async (path: string, init: RequestInit = {}) => {
