@@ -13,6 +13,7 @@ import type {
   Stores,
   TaskQueueSettings,
   TaskQueueSettingsInit,
+  Tracing,
   WorkerListener,
   WorkerOptions,
   WorkerSettings,
@@ -44,6 +45,7 @@ import type { TaskExplorer } from './discovery/task.explorer.js';
 import { driverFromUrl, EMBEDDED_URL, RPC_URL } from './driver-loader.js';
 import { EventHub } from './events/event-hub.js';
 import { dtoSchema } from './execution/dto-schema.js';
+import { findTracing } from './tracing/open-telemetry.js';
 import type { DriverOrUrl, TaskQueueModuleOptions } from './task-queue.module-options.js';
 import { moduleProblems, settingsOf } from './task-queue.module-options.js';
 
@@ -82,6 +84,7 @@ export class TaskQueueRuntime {
     readonly options: TaskQueueModuleOptions,
     readonly settings: TaskQueueSettings,
     readonly stores: Stores,
+    private readonly tracing: Tracing | undefined,
   ) {
     this.logger = options.logger ?? nestLogger();
     this.clock = options.clock ?? systemClock;
@@ -99,6 +102,7 @@ export class TaskQueueRuntime {
       readClass: (taskClass) => this.reader.read(taskClass),
       ready: () => this.connect(),
       events: this.published,
+      tracing,
       runHere: (message: OutgoingMessage) => runner.run(message),
     });
   }
@@ -119,7 +123,7 @@ export class TaskQueueRuntime {
     const settings = await collect(() => validateSettings(settingsFromEnvironment(env), settingsOf(options)));
     const stores = await collect(() => storesFrom(options, env));
     if (problems.length > 0 || settings === undefined || stores === undefined) throw new ConfigurationError(problems);
-    return new TaskQueueRuntime(options, settings, stores);
+    return new TaskQueueRuntime(options, settings, stores, await findTracing());
   }
 
   /** Schedules that code declares: by decorators and by `forRoot({ schedule })`. */
@@ -203,8 +207,9 @@ export class TaskQueueRuntime {
   createWorker(overrides: Partial<WorkerSettings> = {}, hooks: WorkerHooks = {}): Worker {
     const { stores, registry, logger, clock, random } = this;
     const settings = validateSettings({ worker: overrides }, asInit(this.settings));
-    const { published, logicalClock, events } = this;
-    const options = { stores, registry, settings, logger, clock, random, published, logicalClock, ...hooks };
+    const { published, logicalClock, events, tracing } = this;
+    const own = { stores, registry, settings, logger, clock, random };
+    const options = { ...own, published, logicalClock, tracing, ...hooks };
     const worker = new Worker(options);
     if (events.hears('task-', 'worker-')) worker.on(events.tell);
     for (const listener of this.workerListeners) worker.on(listener);
@@ -218,8 +223,8 @@ export class TaskQueueRuntime {
 
   /** The inside of a child: runs tasks for a worker, which is at the other end of the port. */
   createHost(port: ChildPort): PoolHost {
-    const { registry, settings, logger, clock } = this;
-    return new PoolHost({ port, registry, settings, logger, clock });
+    const { registry, settings, logger, clock, tracing } = this;
+    return new PoolHost({ port, registry, settings, logger, clock, tracing });
   }
 
   /** Commands to workers. */
@@ -235,7 +240,7 @@ export class TaskQueueRuntime {
   }
 
   createBeat(onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void): Beat {
-    const { stores, registry, settings, logger, clock, random, declared, published, events } = this;
+    const { stores, registry, settings, logger, clock, random, declared, published, events, tracing } = this;
     return new Beat({
       stores,
       registry,
@@ -245,6 +250,7 @@ export class TaskQueueRuntime {
       clock,
       random,
       published,
+      tracing,
       onEvent: events.tell,
       ...(onPlanned === undefined ? {} : { onPlanned }),
     });

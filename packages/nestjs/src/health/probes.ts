@@ -1,5 +1,5 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import type { Clock, ProbeSettings } from '@taskqueue/core';
+import type { ProbeSettings } from '@taskqueue/core';
 import { ConfigurationError } from '@taskqueue/core';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
 import { MetricsPage } from '../metrics/metrics-page.js';

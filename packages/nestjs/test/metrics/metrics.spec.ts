@@ -77,7 +77,7 @@ describe('metrics', () => {
   });
 
   it('show slots, silence, losses, queues and the event loop', async () => {
-    const { client, lifecycle, scrape, value } = await scene();
+    const { client, lifecycle, value } = await scene();
     await client.sendTask('add', [1, 2], {}, { queue: 'elsewhere' });
     await client.sendTask('add', [1, 2], {}, { countdown: '1h' });
     await lifecycle.startWorker({ queues: ['default'], concurrency: 7 });
