@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { Logger as NestLogger } from '@nestjs/common';
 import type {
   ChildPort,
   Clock,
@@ -46,6 +45,7 @@ import { driverFromUrl, EMBEDDED_URL, RPC_URL } from './driver-loader.js';
 import { EventHub } from './events/event-hub.js';
 import { dtoSchema } from './execution/dto-schema.js';
 import { findTracing } from './tracing/open-telemetry.js';
+import { nestLogger } from './logging/nest-logger.js';
 import type { DriverOrUrl, TaskQueueModuleOptions } from './task-queue.module-options.js';
 import { moduleProblems, settingsOf } from './task-queue.module-options.js';
 
@@ -86,7 +86,7 @@ export class TaskQueueRuntime {
     readonly stores: Stores,
     private readonly tracing: Tracing | undefined,
   ) {
-    this.logger = options.logger ?? nestLogger();
+    this.logger = options.logger ?? nestLogger({ fields: settings.worker.logFields });
     this.clock = options.clock ?? systemClock;
     // oxlint-disable-next-line no-restricted-properties -- the one place where chance comes in
     this.random = options.random ?? Math.random;
@@ -205,8 +205,9 @@ export class TaskQueueRuntime {
    * `async` or `solo`, or it throws a ConfigurationError.
    */
   createWorker(overrides: Partial<WorkerSettings> = {}, hooks: WorkerHooks = {}): Worker {
-    const { stores, registry, logger, clock, random } = this;
+    const { stores, registry, clock, random } = this;
     const settings = validateSettings({ worker: overrides }, asInit(this.settings));
+    const logger = this.options.logger ?? nestLogger({ fields: settings.worker.logFields });
     const { published, logicalClock, events, tracing } = this;
     const own = { stores, registry, settings, logger, clock, random };
     const options = { ...own, published, logicalClock, tracing, ...hooks };
@@ -368,17 +369,6 @@ async function callProblem(entry: ScheduleEntry, client: TaskClient): Promise<Co
 
 function asInit(settings: TaskQueueSettings): TaskQueueSettingsInit {
   return settings;
-}
-
-function nestLogger(): Logger {
-  return {
-    fatal: (message, context) => NestLogger.fatal(message, context),
-    error: (message, stack, context) => NestLogger.error(message, stack, context),
-    warn: (message, context) => NestLogger.warn(message, context),
-    log: (message, context) => NestLogger.log(message, context),
-    debug: (message, context) => NestLogger.debug(message, context),
-    verbose: (message, context) => NestLogger.verbose(message, context),
-  };
 }
 
 function noOptions(value: unknown): ConfigurationProblem {

@@ -134,6 +134,11 @@ export interface WorkerSettings extends ProbeSettings {
   readonly controlSecret: string | undefined;
   /** Log a line for each start and end of a task. Default true. `TASKQUEUE_WORKER_LOG_TASKS`. */
   readonly logTasks: boolean;
+  /**
+   * Lines of tasks have fields — id, name, queue, attempt, state, run time, trace — which Nest's logger writes as such with
+   * `json: true`. Default false. `TASKQUEUE_WORKER_LOG_FIELDS`.
+   */
+  readonly logFields: boolean;
 }
 
 export type PoolName = 'async' | 'solo' | 'threads' | 'prefork';
@@ -189,6 +194,7 @@ export const DEFAULT_SETTINGS: TaskQueueSettings = {
     events: false,
     heartbeat: '2s',
     logTasks: true,
+    logFields: false,
     ...NO_PROBES,
   },
   beat: { poll: '1s', ...NO_PROBES },

@@ -85,6 +85,7 @@ const SETTINGS = z.strictObject({
     heartbeat: duration(0),
     controlSecret: z.string().min(16, { error: 'at least 16 characters' }).max(1_000).optional(),
     logTasks: flag,
+    logFields: flag,
     ...probes,
   }),
   beat: z.strictObject({ poll: duration(50), ...probes }),
