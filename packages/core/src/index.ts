@@ -44,6 +44,7 @@ export type {
   BeatSettings,
   ClientSettings,
   PoolName,
+  ProbeSettings,
   TaskQueueSettings,
   TaskQueueSettingsInit,
   WorkerSettings,
@@ -130,6 +131,8 @@ export type { ListPlace } from './ports/list-query.js';
 export { cannotBeSent } from './message/cannot-be-sent.js';
 export type { CeleryTls } from './config/celery-tls.js';
 export { celeryTls } from './config/celery-tls.js';
+export { PREVIOUS_ATTEMPT } from './ports/tracing.js';
+export type { Tracing } from './ports/tracing.js';
 export { composeStores } from './ports/stores.js';
 export type { DriverChoice, Stores } from './ports/stores.js';
 export { memoryDriver } from './memory/memory-driver.js';

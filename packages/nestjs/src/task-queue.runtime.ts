@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { Logger as NestLogger } from '@nestjs/common';
 import type {
   ChildPort,
   Clock,
@@ -8,10 +7,13 @@ import type {
   DriverChoice,
   Logger,
   OutgoingMessage,
+  PublishListener,
   ScheduleEntry,
   Stores,
   TaskQueueSettings,
   TaskQueueSettingsInit,
+  Tracing,
+  WorkerListener,
   WorkerOptions,
   WorkerSettings,
 } from '@taskqueue/core';
@@ -42,6 +44,8 @@ import type { TaskExplorer } from './discovery/task.explorer.js';
 import { driverFromUrl, EMBEDDED_URL, RPC_URL } from './driver-loader.js';
 import { EventHub } from './events/event-hub.js';
 import { dtoSchema } from './execution/dto-schema.js';
+import { findTracing } from './tracing/open-telemetry.js';
+import { nestLogger } from './logging/nest-logger.js';
 import type { DriverOrUrl, TaskQueueModuleOptions } from './task-queue.module-options.js';
 import { moduleProblems, settingsOf } from './task-queue.module-options.js';
 
@@ -74,13 +78,15 @@ export class TaskQueueRuntime {
   private readonly random: () => number;
   private declaredEntries: readonly ScheduleEntry[] = [];
   private connecting: Promise<void> | undefined;
+  private readonly workerListeners: WorkerListener[] = [];
 
   private constructor(
     readonly options: TaskQueueModuleOptions,
     readonly settings: TaskQueueSettings,
     readonly stores: Stores,
+    private readonly tracing: Tracing | undefined,
   ) {
-    this.logger = options.logger ?? nestLogger();
+    this.logger = options.logger ?? nestLogger({ fields: settings.worker.logFields });
     this.clock = options.clock ?? systemClock;
     // oxlint-disable-next-line no-restricted-properties -- the one place where chance comes in
     this.random = options.random ?? Math.random;
@@ -96,6 +102,7 @@ export class TaskQueueRuntime {
       readClass: (taskClass) => this.reader.read(taskClass),
       ready: () => this.connect(),
       events: this.published,
+      tracing,
       runHere: (message: OutgoingMessage) => runner.run(message),
     });
   }
@@ -116,7 +123,7 @@ export class TaskQueueRuntime {
     const settings = await collect(() => validateSettings(settingsFromEnvironment(env), settingsOf(options)));
     const stores = await collect(() => storesFrom(options, env));
     if (problems.length > 0 || settings === undefined || stores === undefined) throw new ConfigurationError(problems);
-    return new TaskQueueRuntime(options, settings, stores);
+    return new TaskQueueRuntime(options, settings, stores, await findTracing());
   }
 
   /** Schedules that code declares: by decorators and by `forRoot({ schedule })`. */
@@ -162,6 +169,16 @@ export class TaskQueueRuntime {
     return this.connecting;
   }
 
+  /** Calls back for the events of every worker that is made from now on. */
+  onWorkerEvent(listener: WorkerListener): void {
+    this.workerListeners.push(listener);
+  }
+
+  /** Calls back for everything that this process publishes from now on. */
+  onPublishEvent(listener: PublishListener): void {
+    this.published.on(listener);
+  }
+
   /** Methods that listen to the cluster hear it from now on. */
   listenToCluster(): void {
     this.events.listenToCluster(this.createEventReceiver());
@@ -188,19 +205,27 @@ export class TaskQueueRuntime {
    * `async` or `solo`, or it throws a ConfigurationError.
    */
   createWorker(overrides: Partial<WorkerSettings> = {}, hooks: WorkerHooks = {}): Worker {
-    const { stores, registry, logger, clock, random } = this;
+    const { stores, registry, clock, random } = this;
     const settings = validateSettings({ worker: overrides }, asInit(this.settings));
-    const { published, logicalClock, events } = this;
-    const options = { stores, registry, settings, logger, clock, random, published, logicalClock, ...hooks };
+    const logger = this.options.logger ?? nestLogger({ fields: settings.worker.logFields });
+    const { published, logicalClock, events, tracing } = this;
+    const own = { stores, registry, settings, logger, clock, random };
+    const options = { ...own, published, logicalClock, tracing, ...hooks };
     const worker = new Worker(options);
     if (events.hears('task-', 'worker-')) worker.on(events.tell);
+    for (const listener of this.workerListeners) worker.on(listener);
     return worker;
+  }
+
+  /** The settings of a worker that is made with these overrides. Throws a ConfigurationError. */
+  workerSettings(overrides: Partial<WorkerSettings> = {}): WorkerSettings {
+    return validateSettings({ worker: overrides }, asInit(this.settings)).worker;
   }
 
   /** The inside of a child: runs tasks for a worker, which is at the other end of the port. */
   createHost(port: ChildPort): PoolHost {
-    const { registry, settings, logger, clock } = this;
-    return new PoolHost({ port, registry, settings, logger, clock });
+    const { registry, settings, logger, clock, tracing } = this;
+    return new PoolHost({ port, registry, settings, logger, clock, tracing });
   }
 
   /** Commands to workers. */
@@ -216,7 +241,7 @@ export class TaskQueueRuntime {
   }
 
   createBeat(onPlanned?: (plan: { readonly name: string; readonly dueAt: number | undefined }) => void): Beat {
-    const { stores, registry, settings, logger, clock, random, declared, published, events } = this;
+    const { stores, registry, settings, logger, clock, random, declared, published, events, tracing } = this;
     return new Beat({
       stores,
       registry,
@@ -226,6 +251,7 @@ export class TaskQueueRuntime {
       clock,
       random,
       published,
+      tracing,
       onEvent: events.tell,
       ...(onPlanned === undefined ? {} : { onPlanned }),
     });
@@ -343,17 +369,6 @@ async function callProblem(entry: ScheduleEntry, client: TaskClient): Promise<Co
 
 function asInit(settings: TaskQueueSettings): TaskQueueSettingsInit {
   return settings;
-}
-
-function nestLogger(): Logger {
-  return {
-    fatal: (message, context) => NestLogger.fatal(message, context),
-    error: (message, stack, context) => NestLogger.error(message, stack, context),
-    warn: (message, context) => NestLogger.warn(message, context),
-    log: (message, context) => NestLogger.log(message, context),
-    debug: (message, context) => NestLogger.debug(message, context),
-    verbose: (message, context) => NestLogger.verbose(message, context),
-  };
 }
 
 function noOptions(value: unknown): ConfigurationProblem {

@@ -9,6 +9,8 @@ export interface Logger {
   log(message: string, context: string): void;
   debug(message: string, context: string): void;
   verbose(message: string, context: string): void;
+  /** The same logger, whose lines have these fields. Absent where lines are text only: then nobody makes any. */
+  withFields?(fields: Readonly<Record<string, string | number>>): Logger;
 }
 
 /** Says nothing. */

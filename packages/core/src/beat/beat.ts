@@ -1,3 +1,4 @@
+import type { Tracing } from '../ports/tracing.js';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
@@ -33,6 +34,7 @@ export interface BeatOptions {
   readonly random: () => number;
   /** Is told what becomes of it. Must not throw. */
   readonly onEvent?: (event: BeatEvent) => void;
+  readonly tracing?: Tracing | undefined;
   /** Are told of what is sent. */
   readonly published?: PublishEvents;
   /** Called for each entry when its next instant is known; the Nest package shows these as timers. */
@@ -115,6 +117,7 @@ export class Beat {
       origin: this.name,
       broker: options.stores.broker,
       events: options.published,
+      tracing: options.tracing,
     });
   }
 
@@ -338,9 +341,8 @@ export class Beat {
   private messages(entry: StoredEntry, occurrences: readonly number[], now: number): OutgoingMessage[] {
     try {
       const definition = this.options.registry.find(entry.task)?.definition;
-      return occurrences.map((dueAt) =>
-        this.builder.build(occurrenceCall(entry, { dueAt, now, random: this.options.random }), definition),
-      );
+      const { random } = this.options;
+      return occurrences.map((dueAt) => this.builder.build(occurrenceCall(entry, { dueAt, now, random }), definition));
     } catch (error) {
       if (!isTaskQueueError(error)) throw error;
       this.tellUnsendable(entry, error);

@@ -4,6 +4,7 @@ import { parseIsoInstant } from '../message/iso-instant.js';
 import type { TaskMessage, WireSignature } from '../message/task-message.js';
 import { isRecord, optionalSignature, optionalSignatures } from '../message/wire-fields.js';
 import type { ChordNews } from '../ports/chord-store.js';
+import { TRACE_HEADERS } from '../ports/tracing.js';
 import { signatures } from './signature.js';
 
 /** What a signature comes to: calls to publish, and chords to open before. */
@@ -25,7 +26,7 @@ export interface Place {
   readonly member?: Membership;
 }
 
-export type Lineage = Pick<TaskMessage, 'id' | 'rootId' | 'replyTo'>;
+export type Lineage = Pick<TaskMessage, 'id' | 'rootId' | 'replyTo'> & Partial<Pick<TaskMessage, 'customHeaders'>>;
 
 /** Of a group, and of a chord where it has a body. */
 export interface Membership {
@@ -155,7 +156,7 @@ function plainCall(signature: WireSignature, place: Place): TaskCall {
     group: text(options['group_id']) ?? member?.groupId,
     groupIndex: number(options['group_index']) ?? member?.index,
     chord: optionalSignature(options, 'chord') ?? member?.body,
-    headers: isRecord(options['headers']) ? options['headers'] : {},
+    headers: { ...traceOf(parent), ...(isRecord(options['headers']) ? options['headers'] : {}) },
   };
 }
 
@@ -236,4 +237,11 @@ function milliseconds(value: unknown): number | undefined {
 function instant(value: unknown): number | undefined {
   if (value instanceof Date) return value.getTime();
   return typeof value === 'string' ? parseIsoInstant(value) : undefined;
+}
+
+/** Whether or not somebody traces here: others may. */
+function traceOf({ customHeaders }: Lineage): Readonly<Record<string, unknown>> {
+  if (customHeaders === undefined) return {};
+  const present = TRACE_HEADERS.filter((name) => customHeaders[name] !== undefined);
+  return Object.fromEntries(present.map((name) => [name, customHeaders[name]]));
 }

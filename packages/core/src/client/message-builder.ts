@@ -9,6 +9,7 @@ import type { CeleryDialect } from '../message/celery-protocol.js';
 import type { Serializer } from '../message/serializer.js';
 import type { TaskMessage } from '../message/task-message.js';
 import type { Broker, OutgoingMessage } from '../ports/broker.js';
+import type { Tracing } from '../ports/tracing.js';
 import type { PublishEvents } from '../events/publish-events.js';
 import { checkQueueName } from '../config/queue-name.js';
 import type { TaskDefinition } from '../task/task-definition.js';
@@ -27,6 +28,8 @@ export interface MessageBuilderOptions {
   readonly lean: boolean;
   /** Is told of what is built. */
   readonly events?: PublishEvents | undefined;
+  /** Where what is built is not published by a client, which traces the sending itself. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** A builder for an application's settings. */
@@ -36,8 +39,10 @@ export function messageBuilder(init: {
   readonly origin: string;
   readonly broker: Broker;
   readonly events?: PublishEvents | undefined;
+  /** Where what is built is not published by a client, which traces the sending itself. */
+  readonly tracing?: Tracing | undefined;
 }): MessageBuilder {
-  const { settings, clock, origin, broker, events } = init;
+  const { settings, clock, origin, broker, events, tracing } = init;
   const { dialect, headers, compression, defaultQueue } = settings;
   return new MessageBuilder({
     clock,
@@ -46,6 +51,7 @@ export function messageBuilder(init: {
     defaultQueue,
     compression,
     events,
+    tracing,
     serializer: serializerFrom(settings),
     lean: headers === 'lean' || broker.capabilities.privateQueues === true,
   });
@@ -62,7 +68,7 @@ export class MessageBuilder {
     checkQueueName(queue);
     checkPriority(priority);
     const message = this.envelope(call, definition, priority);
-    const outgoing = {
+    const built: OutgoingMessage = {
       id: call.taskId,
       task: call.task,
       queue,
@@ -71,6 +77,7 @@ export class MessageBuilder {
       ...(call.countdownMs === undefined ? {} : { delayMs: call.countdownMs }),
       message: this.encode(message),
     };
+    const outgoing = this.options.tracing?.created(built) ?? built;
     this.options.events?.note(outgoing, message);
     return outgoing;
   }

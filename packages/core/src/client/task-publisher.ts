@@ -5,6 +5,7 @@ import type { PublishEvents } from '../events/publish-events.js';
 import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
 import type { OutgoingMessage, PublishOutcome } from '../ports/broker.js';
 import type { Stores } from '../ports/stores.js';
+import type { Tracing } from '../ports/tracing.js';
 import { mayPass } from './publish-outcome.js';
 import type { ApplyOptions, PublishRetry } from './task-call.js';
 
@@ -16,6 +17,8 @@ export interface TaskPublisherOptions {
   readonly ready?: () => Promise<void>;
   /** Are told of what is sent. */
   readonly events?: PublishEvents;
+  /** Puts the context of a trace into what is sent. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** Between the clocks of two hosts, at most, where they are kept right at all. */
@@ -36,9 +39,10 @@ export class TaskPublisher {
 
   /** Throws PUBLISH_FAILED, BROKER_UNAVAILABLE, or what the broker refuses a message with. */
   async publish(messages: readonly OutgoingMessage[], options: Pick<ApplyOptions, 'manager' | 'retry'>): Promise<void> {
-    const { events } = this.options;
+    const { events, tracing } = this.options;
     events?.publishing(messages);
-    await this.publishDurably(messages, options);
+    if (tracing === undefined) await this.publishDurably(messages, options);
+    else await tracing.sending(messages, (carrying) => this.publishDurably(carrying, options));
     // With a manager it is the caller's transaction that sends, or does not.
     if (options.manager === undefined) events?.published(messages);
   }

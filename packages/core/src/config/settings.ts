@@ -45,7 +45,25 @@ export interface ClientSettings {
   readonly sentEvents: boolean;
 }
 
-export interface WorkerSettings {
+/** How a process that is a worker or a beat shows how it is. Taken by `runWorker` and `runBeat`; the same for both. */
+export interface ProbeSettings {
+  /**
+   * Port on which `/livez` and `/readyz`, and with `metrics` `/metrics`, are answered over HTTP; 0: one that the system
+   * picks, which the log names. Default: none. `TASKQUEUE_WORKER_HEALTH_PORT`, `TASKQUEUE_BEAT_HEALTH_PORT`.
+   */
+  readonly healthPort: number | undefined;
+  /** Address that it listens on. Default `0.0.0.0`, all of IPv4. `TASKQUEUE_WORKER_HEALTH_HOST`, `TASKQUEUE_BEAT_HEALTH_HOST`. */
+  readonly healthHost: string;
+  /**
+   * A file that is touched every 5 s while the event loop turns, and removed at the end. Its folder has to exist. Default:
+   * none. `TASKQUEUE_WORKER_HEALTH_FILE`, `TASKQUEUE_BEAT_HEALTH_FILE`.
+   */
+  readonly healthFile: string | undefined;
+  /** Answer `/metrics` on the health port, for Prometheus; needs the package `prom-client`. Default false. `TASKQUEUE_WORKER_METRICS`, `TASKQUEUE_BEAT_METRICS`. */
+  readonly metrics: boolean;
+}
+
+export interface WorkerSettings extends ProbeSettings {
   /** `name@host`; several on one host need different names. Default `worker@<host>#<pid>`. `TASKQUEUE_WORKER_NAME`. */
   readonly name: string | undefined;
   /** Queues to take from, in order of preference. Default: the default queue and every queue a registered task names. `TASKQUEUE_WORKER_QUEUES`, separated by commas. */
@@ -116,11 +134,16 @@ export interface WorkerSettings {
   readonly controlSecret: string | undefined;
   /** Log a line for each start and end of a task. Default true. `TASKQUEUE_WORKER_LOG_TASKS`. */
   readonly logTasks: boolean;
+  /**
+   * Lines of tasks have fields — id, name, queue, attempt, state, run time, trace — which Nest's logger writes as such with
+   * `json: true`. Default false. `TASKQUEUE_WORKER_LOG_FIELDS`.
+   */
+  readonly logFields: boolean;
 }
 
 export type PoolName = 'async' | 'solo' | 'threads' | 'prefork';
 
-export interface BeatSettings {
+export interface BeatSettings extends ProbeSettings {
   /** Longest time between two looks at the schedule store: how soon an edit is noticed. Default 1 s. `TASKQUEUE_BEAT_POLL`. */
   readonly poll: Duration;
 }
@@ -130,6 +153,13 @@ export type TaskQueueSettingsInit = Partial<Omit<TaskQueueSettings, 'client' | '
   readonly client?: Partial<ClientSettings>;
   readonly worker?: Partial<WorkerSettings>;
   readonly beat?: Partial<BeatSettings>;
+};
+
+const NO_PROBES: ProbeSettings = {
+  healthPort: undefined,
+  healthHost: '0.0.0.0',
+  healthFile: undefined,
+  metrics: false,
 };
 
 export const DEFAULT_SETTINGS: TaskQueueSettings = {
@@ -164,6 +194,8 @@ export const DEFAULT_SETTINGS: TaskQueueSettings = {
     events: false,
     heartbeat: '2s',
     logTasks: true,
+    logFields: false,
+    ...NO_PROBES,
   },
-  beat: { poll: '1s' },
+  beat: { poll: '1s', ...NO_PROBES },
 };

@@ -10,7 +10,7 @@ import { QUEUE_NAME } from './queue-name.js';
 import { parseDuration } from './duration.js';
 import { isPickle } from '../message/serializer.js';
 import type { Serializer } from '../message/serializer.js';
-import type { TaskQueueSettings, TaskQueueSettingsInit, WorkerSettings } from './settings.js';
+import type { ProbeSettings, TaskQueueSettings, TaskQueueSettingsInit, WorkerSettings } from './settings.js';
 import { DEFAULT_SETTINGS } from './settings.js';
 
 const duration = (leastMs: number) =>
@@ -42,6 +42,15 @@ const serializer = z.custom<Serializer>((value) => isSerializer(value), {
 const flag = z.boolean({ error: 'true or false' });
 const oneOf = <const T extends readonly string[]>(values: T) =>
   z.enum(values, { error: `one of ${values.join(', ')}` });
+
+const probes = {
+  healthPort: count(0, 65_535).optional(),
+  healthHost: z.custom<string>((value) => typeof value === 'string' && /^[\w.:%-]{1,255}$/.test(value), {
+    error: 'an address or name of this host',
+  }),
+  healthFile: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }).optional(),
+  metrics: flag,
+};
 
 const SETTINGS = z.strictObject({
   defaultQueue: queue,
@@ -76,8 +85,10 @@ const SETTINGS = z.strictObject({
     heartbeat: duration(0),
     controlSecret: z.string().min(16, { error: 'at least 16 characters' }).max(1_000).optional(),
     logTasks: flag,
+    logFields: flag,
+    ...probes,
   }),
-  beat: z.strictObject({ poll: duration(50) }),
+  beat: z.strictObject({ poll: duration(50), ...probes }),
 });
 
 /** Defaults, overlaid by `under`, overlaid by `over`. Throws a ConfigurationError with all problems at once. */
@@ -85,7 +96,7 @@ export function validateSettings(over: TaskQueueSettingsInit, under: TaskQueueSe
   const merged = overlay(overlay(DEFAULT_SETTINGS, under), over);
   const parsed = SETTINGS.safeParse(merged);
   const found = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problems(issue, merged));
-  found.push(...contradictions(merged.worker));
+  found.push(...contradictions(merged.worker), ...portless('worker', merged.worker), ...portless('beat', merged.beat));
   if (found.length > 0) throw new ConfigurationError(found.map(hideSecret));
   const { client, worker, beat } = merged;
   return Object.freeze({
@@ -114,6 +125,12 @@ function contradictions(worker: WorkerSettings): ConfigurationProblem[] {
     found.push({ path: 'worker.queueWeights', expected: 'none in the strict order', value: queueWeights, remedy });
   }
   return found;
+}
+
+function portless(path: string, { metrics, healthPort }: ProbeSettings): ConfigurationProblem[] {
+  if (metrics !== true || healthPort !== undefined) return [];
+  const remedy = `Set ${path}.healthPort: metrics are answered there.`;
+  return [{ path: `${path}.metrics`, expected: 'false without a health port', value: metrics, remedy }];
 }
 
 function hideSecret(problem: ConfigurationProblem): ConfigurationProblem {

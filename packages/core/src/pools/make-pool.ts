@@ -7,6 +7,7 @@ import type { TaskQueueSettings } from '../config/settings.js';
 import { ConfigurationError } from '../errors/errors.js';
 import { serializerFrom, serializersFrom } from '../message/wire-format.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
+import type { Tracing } from '../ports/tracing.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import type { ChildProgram } from './child.js';
 import { childEnvironment } from './child-environment.js';
@@ -21,6 +22,7 @@ export interface PoolInit {
   readonly registry: TaskRegistry;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly tracing?: Tracing | undefined;
   /** The program that children are started from; undefined where this program is none that can be. */
   readonly children: ChildProgram | undefined;
   readonly onBroken: (error: Error) => void;
@@ -31,11 +33,11 @@ const DEFAULT_CONCURRENCY = 10;
 
 /** The pool that the settings name. Throws a ConfigurationError for one that needs children where there can be none. */
 export function makePool(init: PoolInit): ExecutionPool {
-  const { settings, registry, logger, clock } = init;
+  const { settings, registry, logger, clock, tracing } = init;
   const { pool, concurrency } = settings.worker;
   const least = parseAutoscale(settings.worker.autoscale)?.min;
   if (pool === 'threads' || pool === 'prefork') return childPool(pool, init);
-  const runner = new TaskRunner({ registry, logger, clock, serializer: serializerFrom(settings) });
+  const runner = new TaskRunner({ registry, logger, clock, tracing, serializer: serializerFrom(settings) });
   return new InlinePool(runner, { size: pool === 'solo' ? 1 : (concurrency ?? least ?? DEFAULT_CONCURRENCY) });
 }
 

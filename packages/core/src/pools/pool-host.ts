@@ -8,6 +8,7 @@ import type { Serializer } from '../message/serializer.js';
 import { serializerFrom } from '../message/wire-format.js';
 import type { Execution, ExecutionControl } from '../ports/execution-pool.js';
 import type { EncodedValue } from '../ports/result-backend.js';
+import type { Tracing } from '../ports/tracing.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import type { ChildPort } from './child-port.js';
 import { errorFromNote } from './error-note.js';
@@ -21,6 +22,7 @@ export interface PoolHostOptions {
   readonly settings: TaskQueueSettings;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly tracing?: Tracing | undefined;
 }
 
 /** When its worker has gone, a handler gets so long to end after its signal has aborted. */
@@ -46,8 +48,8 @@ export class PoolHost {
 
   constructor(private readonly options: PoolHostOptions) {
     this.serializer = serializerFrom(options.settings);
-    const { registry, logger, clock } = options;
-    this.runner = new TaskRunner({ registry, logger, clock, serializer: this.serializer });
+    const { registry, logger, clock, tracing } = options;
+    this.runner = new TaskRunner({ registry, logger, clock, tracing, serializer: this.serializer });
   }
 
   /** Says that it is ready and serves until its worker says good-bye, or is gone. */
@@ -130,6 +132,10 @@ class RunInHost implements ExecutionControl {
     this.calls.set(call, stored);
     this.port.send({ type: 'progress', id: this.id, call, value });
     return stored.promise;
+  }
+
+  traced(context: string): void {
+    this.port.send({ type: 'traced', id: this.id, context });
   }
 
   progressed(call: number, error: Error | undefined): void {

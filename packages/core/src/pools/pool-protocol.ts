@@ -31,6 +31,8 @@ export type FromChild =
   /** It cannot boot, and why. */
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'progress'; readonly id: number; readonly call: number; readonly value: EncodedValue }
+  /** Its tracer has begun with it; the context of that. */
+  | { readonly type: 'traced'; readonly id: number; readonly context: string }
   /** `bytes`: the memory that the child has, where it was asked to weigh itself. */
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: OutcomeNote; readonly bytes?: number };
 

@@ -153,6 +153,9 @@ export class PooledChild {
       case 'progress':
         void this.record(message);
         return;
+      case 'traced':
+        if (message.id === this.run?.id) this.run.control.traced?.(message.context);
+        return;
       case 'outcome':
         if (message.id !== this.run?.id || this.run.verdict !== undefined) return;
         this.tasks += 1;

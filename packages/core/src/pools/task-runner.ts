@@ -2,6 +2,7 @@ import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import type { Serializer } from '../message/serializer.js';
 import type { Execution, ExecutionControl } from '../ports/execution-pool.js';
+import type { Tracing } from '../ports/tracing.js';
 import { bindArguments } from '../task/bind-arguments.js';
 import { RunContext } from '../task/run-context.js';
 import type { Outcome } from '../task/task-outcome.js';
@@ -16,6 +17,7 @@ export interface TaskRunnerOptions {
   readonly clock: Clock;
   /** Encodes reported progress. */
   readonly serializer: Serializer;
+  readonly tracing?: Tracing | undefined;
 }
 
 /**
@@ -26,7 +28,13 @@ export interface TaskRunnerOptions {
 export class TaskRunner {
   constructor(private readonly options: TaskRunnerOptions) {}
 
-  async run(execution: Execution, control: ExecutionControl, onEnd?: () => void): Promise<Outcome> {
+  run(execution: Execution, control: ExecutionControl, onEnd?: () => void): Promise<Outcome> {
+    const { tracing } = this.options;
+    if (tracing === undefined) return this.attempt(execution, control, onEnd);
+    return tracing.running(execution, control, () => this.attempt(execution, control, onEnd));
+  }
+
+  private async attempt(execution: Execution, control: ExecutionControl, onEnd?: () => void): Promise<Outcome> {
     let context: RunContext | undefined;
     try {
       const task = this.options.registry.get(execution.message.task);

@@ -60,4 +60,6 @@ export interface Execution {
 export interface ExecutionControl {
   readonly signal: AbortSignal;
   progress(value: EncodedValue): Promise<void>;
+  /** Its attempt is traced; the context of that, as a `traceparent`. */
+  traced?(context: string): void;
 }

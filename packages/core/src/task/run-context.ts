@@ -6,6 +6,7 @@ import type { Serializer } from '../message/serializer.js';
 import { encodeValue } from '../message/encoded-value.js';
 import type { Execution, ExecutionControl } from '../ports/execution-pool.js';
 import type { TaskContext, TaskLogger } from './task-context.js';
+import { taskFields } from './task-fields.js';
 import type { TaskDefinition } from './task-definition.js';
 import type { RetryOptions } from './task-signals.js';
 import { Retry, Snooze } from './task-signals.js';
@@ -88,7 +89,7 @@ export class RunContext implements TaskContext {
     return this.control.signal;
   }
   get logger(): TaskLogger {
-    this.taskLogger ??= taskLogger(this.surroundings.logger, this.name, this.id);
+    this.taskLogger ??= taskLogger(this.boundLogger(), this.name, this.id);
     return this.taskLogger;
   }
 
@@ -114,6 +115,11 @@ export class RunContext implements TaskContext {
   /** The run has ended: nothing is recorded any more. */
   close(): void {
     this.ended = true;
+  }
+
+  private boundLogger(): Logger {
+    const { logger } = this.surroundings;
+    return logger.withFields?.(taskFields(this)) ?? logger;
   }
 
   private assertLive(): void {

@@ -18,6 +18,7 @@ import type { OutgoingMessage } from '../ports/broker.js';
 import type { EndedMember } from '../ports/chord-store.js';
 import type { Settlement, SettlementEffects } from '../ports/delivery.js';
 import type { ResultRecord } from '../ports/result-backend.js';
+import { PREVIOUS_ATTEMPT } from '../ports/tracing.js';
 import type { TaskDefinition } from '../task/task-definition.js';
 import type { Judgement } from '../task/judgement.js';
 import { judge, plainFailure } from '../task/judgement.js';
@@ -308,7 +309,7 @@ export class OutcomePolicy {
   ): Settlement {
     const { run } = finished;
     const message = this.options.builder.rebuild(
-      { ...run.message, ...next.changes },
+      { ...run.message, ...next.changes, ...linkedTo(run) },
       { queue: run.delivery.queue, delayMs: next.delayMs },
     );
     return { kind: 'replace', delivery: run.delivery, message, effects: { results: next.results } };
@@ -379,4 +380,9 @@ function chordNews(opened: Expansion['opened'], ended: readonly EndedMember[]): 
 
 function noRetryLeft(attempts: number): Error {
   return new Error(`No retry is left after ${attempts} attempts.`);
+}
+
+/** The next attempt belongs to the same trace, and knows the one before. */
+function linkedTo({ trace, message: { customHeaders } }: Run): Partial<Run['message']> {
+  return trace === undefined ? {} : { customHeaders: { ...customHeaders, [PREVIOUS_ATTEMPT]: trace } };
 }

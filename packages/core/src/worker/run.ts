@@ -35,6 +35,8 @@ export class Run implements ExecutionControl {
   readonly argsRepr: string | undefined;
   readonly kwargsRepr: string | undefined;
   private readonly record: RunInit['record'];
+  /** Context of its attempt, where that is traced. */
+  trace: string | undefined;
   private controller: AbortController | undefined;
   private end: Deferred<void> | undefined;
 
@@ -63,6 +65,10 @@ export class Run implements ExecutionControl {
 
   progress(value: EncodedValue): Promise<void> {
     return this.record(this, value);
+  }
+
+  traced(context: string): void {
+    this.trace = context;
   }
 
   /** Resolves when the handler has ended, however late. */

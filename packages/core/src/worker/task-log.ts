@@ -1,9 +1,12 @@
 import type { Logger } from '../ambient/logger.js';
-import type { TaskFacts, WorkerListener } from './worker-events.js';
+import type { TaskFields } from '../task/task-fields.js';
+import { taskFields } from '../task/task-fields.js';
+import type { TaskFacts, WorkerEvent, WorkerListener } from './worker-events.js';
 
 /** Turns worker events into log lines. */
-export function taskLog(logger: Logger): WorkerListener {
+export function taskLog(unbound: Logger): WorkerListener {
   return (event) => {
+    const logger = unbound.withFields === undefined ? unbound : unbound.withFields(fieldsOf(event));
     switch (event.type) {
       case 'task-started':
         return logger.log(`${label(event.task)} started`, 'Task');
@@ -52,4 +55,13 @@ function label(task: TaskFacts): string {
 
 function ms(duration: number): string {
   return duration < 10_000 ? `${Math.round(duration)} ms` : `${(duration / 1_000).toFixed(1)} s`;
+}
+
+/** The state is the event's name. */
+function fieldsOf(event: WorkerEvent): TaskFields {
+  if (!('task' in event)) return {};
+  const { task, type } = event;
+  const fields = taskFields({ ...task, headers: task.message?.customHeaders });
+  const runtime: TaskFields = 'runtimeMs' in event ? { runtimeMs: Math.round(event.runtimeMs) } : {};
+  return { ...fields, ...runtime, state: type.slice('task-'.length) };
 }

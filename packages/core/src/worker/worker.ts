@@ -15,6 +15,7 @@ import { makePool } from '../pools/make-pool.js';
 import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
 import type { Stores } from '../ports/stores.js';
+import type { Tracing } from '../ports/tracing.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { cautions } from './cautions.js';
 import type { InterruptReason } from './interruption.js';
@@ -22,6 +23,7 @@ import type { Presence } from './presence.js';
 import { presenceOf } from './presence.js';
 import { needsSignature, remoteCommands } from './remote-commands.js';
 import { taskLog } from './task-log.js';
+import { defaultQueues, longestLimit } from './subscribed-queues.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
 import type { WorkerEvent, WorkerEvents, WorkerListener } from './worker-events.js';
@@ -44,6 +46,8 @@ export interface WorkerOptions {
   readonly logicalClock?: LogicalClock;
   /** The program that the children of `threads` and `prefork` are started from. Without it there are no such pools. */
   readonly children?: ChildProgram;
+  /** Of runs on its own thread; children have their own. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** What a worker says of itself. */
@@ -60,6 +64,8 @@ export interface WorkerStatus {
   readonly lastFetchMsAgo: number | undefined;
   /** Events that it could not tell the cluster: its broker was away, or too slow. */
   readonly lostEvents: number;
+  /** Leases that others have by now, of tasks that ran and of tasks that waited here. */
+  readonly lostLeases: number;
 }
 
 export type WorkerState = 'new' | 'starting' | 'running' | 'draining' | 'aborting' | 'stopped';
@@ -86,6 +92,7 @@ export class Worker implements WorkerEvents {
   private readonly subscribed: readonly string[];
   private currentState: WorkerState = 'new';
   private processed = 0;
+  private lostLeases = 0;
   private readonly listeners = new Set<WorkerListener>();
   private readonly leaseMs: number;
   private readonly pool: ExecutionPool;
@@ -103,8 +110,16 @@ export class Worker implements WorkerEvents {
     this.name = worker.name ?? `worker@${hostname()}#${process.pid}`;
     this.subscribed = worker.queues ?? defaultQueues(settings, registry);
     this.leaseMs = toMilliseconds(worker.lease, 'worker.lease');
-    const { logger, clock, children } = options;
-    this.pool = makePool({ settings, registry, logger, clock, children, onBroken: (error) => this.fail(error) });
+    const { logger, clock, children, tracing } = options;
+    this.pool = makePool({
+      settings,
+      registry,
+      logger,
+      clock,
+      children,
+      tracing,
+      onBroken: (error) => this.fail(error),
+    });
     this.logicalClock = options.logicalClock ?? new LogicalClock();
     if (worker.logTasks) this.on(taskLog(options.logger));
     this.logs = this.listeners.size;
@@ -178,6 +193,7 @@ export class Worker implements WorkerEvents {
       processed: this.processed,
       lastFetchMsAgo: lastFetchAt === undefined ? undefined : this.options.clock.monotonic() - lastFetchAt,
       lostEvents: this.presence?.lostEvents ?? 0,
+      lostLeases: this.lostLeases,
     };
   }
 
@@ -338,6 +354,7 @@ export class Worker implements WorkerEvents {
 
   private lost(deliveries: readonly Delivery[]): void {
     this.options.logger.warn(`The leases of ${deliveries.length} task(s) were lost; their runs are aborted.`, 'Worker');
+    this.lostLeases += deliveries.length;
     this.parts?.fetcher.discard(deliveries);
     this.interruptAll(deliveries, 'lease-lost');
   }
@@ -380,18 +397,4 @@ export class Worker implements WorkerEvents {
       }
     }
   }
-}
-
-/** The default queue first, then every queue that a registered task names. */
-function defaultQueues(settings: TaskQueueSettings, registry: TaskRegistry): readonly string[] {
-  const named = registry.all().map((task) => task.definition.queue ?? settings.defaultQueue);
-  return [...new Set([settings.defaultQueue, ...named])];
-}
-
-/** Of the tasks that are acknowledged when they have ended; undefined when none has a limit. */
-function longestLimit(registry: TaskRegistry): number | undefined {
-  const limits = registry.all().flatMap(({ definition }) => {
-    return definition.ack === 'early' || definition.timeLimitMs === undefined ? [] : [definition.timeLimitMs];
-  });
-  return limits.length === 0 ? undefined : Math.max(...limits);
 }

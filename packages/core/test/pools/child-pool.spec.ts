@@ -77,6 +77,22 @@ afterEach(() => {
   for (const one of children) one.listener.exited('end of the case');
 });
 
+describe('the trace of a run', () => {
+  it('is told by its child, and by no other run', async () => {
+    const started = open().start();
+    child(1).ready();
+    await started;
+    const contexts: string[] = [];
+    const run = pool.run(execution, { ...control(), traced: (context) => contexts.push(context) });
+    const { listener, runId } = child(1);
+    listener.heard({ type: 'traced', id: runId - 1, context: 'of another' });
+    listener.heard({ type: 'traced', id: runId, context: '00-a-b-01' });
+    child(1).succeed();
+    await run;
+    expect(contexts).toEqual(['00-a-b-01']);
+  });
+});
+
 describe('the start', () => {
   it('is done when the first child is ready; the slots come one by one', async () => {
     open({ size: 2 });

@@ -188,6 +188,7 @@ describe('leases', () => {
     await eventually(() => expect(context.signal.aborted).toBe(true));
     expect(context.signal.reason).toMatchObject({ code: 'LEASE_LOST' });
     await eventually(() => expect(queue.events.some((event) => event.type === 'task-lost')).toBe(true));
+    expect(worker.status().lostLeases).toBe(1);
     expect(await handle.ready()).toBe(false);
     await thief.close();
     worker.resume();

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import type { BeatStatus, WorkerStatus } from '@taskqueue/core';
-import { Worker } from '@taskqueue/core';
+import { toMilliseconds, Worker } from '@taskqueue/core';
 import { TaskQueueLifecycle } from '../lifecycle/task-queue.lifecycle.js';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
 
@@ -56,8 +56,14 @@ export class TaskQueueHealth {
       if (!busy && (worker.lastFetchMsAgo ?? 0) > SILENCE_MS)
         return `${worker.name} has not heard from its broker for ${SILENCE_MS} ms.`;
     }
-    const silent = beats.find((beat) => (beat.lastPollMsAgo ?? 0) > SILENCE_MS);
-    return silent === undefined ? undefined : `${silent.name} has not read its schedules for ${SILENCE_MS} ms.`;
+    // A beat may be told to look less often.
+    const patienceMs = Math.max(SILENCE_MS, 2 * toMilliseconds(this.runtime.settings.beat.poll, 'beat.poll'));
+    for (const beat of beats) {
+      if (beat.state !== 'running') return `${beat.name} is ${beat.state}.`;
+      if ((beat.lastPollMsAgo ?? 0) > patienceMs)
+        return `${beat.name} has not read its schedules for ${patienceMs} ms.`;
+    }
+    return undefined;
   }
 
   private services(): { workers: WorkerStatus[]; beats: BeatStatus[] } {

@@ -1,5 +1,6 @@
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { openProbes } from '../health/probes.js';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
 import { reportAndExit } from './report-and-exit.js';
 import { ServiceProcess } from './service-process.js';
@@ -14,8 +15,11 @@ export async function runBeat(module: Type<unknown>): Promise<void> {
     const service = new ServiceProcess();
     const app = await NestFactory.createApplicationContext(module, { abortOnError: false });
     service.running(app);
+    const runtime = app.get(TaskQueueRuntime, { strict: false });
+    const probes = await openProbes({ app, service: 'beat', settings: runtime.settings.beat });
+    service.finally(() => probes.close());
     const beat = await app.get(TaskQueueLifecycle, { strict: false }).startBeat();
-    app.get(TaskQueueRuntime, { strict: false }).logger.log(`${beat.name} watches the schedules`, 'Beat');
+    runtime.logger.log(`${beat.name} watches the schedules`, 'Beat');
   } catch (error) {
     reportAndExit('Beat could not start', error);
   }

@@ -2,6 +2,7 @@ import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { WorkerSettings } from '@taskqueue/core';
 import { takeChildPort } from '@taskqueue/core';
+import { openProbes } from '../health/probes.js';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
 import { runAsChild } from './child-boot.js';
 import { parseWorkerArguments } from './command-line.js';
@@ -43,7 +44,9 @@ async function start(module: Type<unknown>, overrides: Partial<WorkerSettings>):
   const service = new ServiceProcess();
   const app = await NestFactory.createApplicationContext(module, { abortOnError: false });
   service.running(app);
-  const { logger } = app.get(TaskQueueRuntime, { strict: false });
+  const runtime = app.get(TaskQueueRuntime, { strict: false });
+  const probes = await openProbes({ app, service: 'worker', settings: runtime.workerSettings(overrides) });
+  service.finally(() => probes.close());
   const children = { entry: process.argv[1] ?? '', argv: process.argv.slice(2) };
   const lifecycle = app.get(TaskQueueLifecycle, { strict: false });
   const worker = await lifecycle.startWorker(overrides, {
@@ -51,7 +54,7 @@ async function start(module: Type<unknown>, overrides: Partial<WorkerSettings>):
     onShutdown: () => service.end(),
     onFailed: () => service.end(1),
   });
-  logger.log(
+  runtime.logger.log(
     `${worker.name} takes tasks from ${worker.queues.join(', ')} (concurrency ${worker.status().concurrency})`,
     'Worker',
   );

@@ -17,6 +17,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 export class ServiceProcess {
   private app: INestApplicationContext | undefined;
   private ending: Promise<void> | undefined;
+  private atLast: () => Promise<void> = () => Promise.resolve();
 
   constructor() {
     for (const signal of SIGNALS) process.on(signal, () => this.end());
@@ -27,6 +28,11 @@ export class ServiceProcess {
     this.app = app;
   }
 
+  /** Done when the application is closed: until then whoever asks is told that it drains. */
+  finally(work: () => Promise<void>): void {
+    this.atLast = work;
+  }
+
   /** As a signal does it: somebody asked this process to end. `code` 1: the worker cannot go on, and has said why. */
   end(code = 0): void {
     const drained = this.app?.get(TaskQueueLifecycle, { strict: false }).drain() ?? Promise.resolve();
@@ -35,7 +41,7 @@ export class ServiceProcess {
       drained.catch(() => undefined);
       return;
     }
-    this.ending = drained.then(() => this.app?.close());
+    this.ending = drained.then(() => this.app?.close()).then(() => this.atLast());
     this.ending.then(
       () => process.exit(code),
       (error: unknown) => {

@@ -1,8 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { eventually } from '@taskqueue/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const APPLICATION = fileURLToPath(new URL('fixtures/application.mjs', import.meta.url));
@@ -145,6 +148,27 @@ describe('runWorker', () => {
     expect(worker.output).toContain('driver: expected a URL');
   });
 
+  it.concurrent('shows its health while it drains, and takes its file away at the end', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'worker-'));
+    const file = join(folder, 'alive');
+    const worker = service({
+      env: { SEND_TASK: 'yes', TASKQUEUE_WORKER_HEALTH_PORT: '0', TASKQUEUE_WORKER_HEALTH_FILE: file },
+    });
+    await worker.hears('task started');
+    const port = /Health is told on 0\.0\.0\.0:(\d+)/.exec(worker.output)?.[1];
+    const status = async (path: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+    await eventually(async () => expect(await status('/readyz')).toBe(200));
+    worker.signal('SIGTERM');
+    await worker.until(() => worker.output.includes('Waiting up to'));
+    await eventually(async () => expect(await status('/readyz')).toBe(503));
+    expect(await status('/livez')).toBe(200);
+    expect(existsSync(file)).toBe(true);
+    worker.say('finish');
+    expect(await worker.exitCode()).toBe(0);
+    expect(existsSync(file)).toBe(false);
+    rmSync(folder, { recursive: true });
+  });
+
   it.concurrent('explains itself', async () => {
     const worker = service({ args: ['--help'] });
     expect(await worker.exitCode()).toBe(0);
@@ -154,6 +178,15 @@ describe('runWorker', () => {
 });
 
 describe('runBeat', () => {
+  it.concurrent('shows its health', async () => {
+    const beat = service({
+      env: { ROLE: 'beat', TASKQUEUE_BEAT_HEALTH_PORT: '0', TASKQUEUE_BEAT_HEALTH_HOST: '127.0.0.1' },
+    });
+    await beat.hears('running');
+    const port = /Health is told on 127\.0\.0\.1:(\d+)/.exec(beat.output)?.[1];
+    await eventually(async () => expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200));
+  });
+
   it.concurrent('watches the schedules, and ends with code 0 at SIGTERM', async () => {
     const beat = service({ env: { ROLE: 'beat' } });
     await beat.hears('running');
