@@ -159,16 +159,23 @@ export class Settler {
     const batch = this.pending;
     this.pending = [];
     this.calls += 1;
+    const outcomes = await this.applyOrTryAgain(batch);
+    this.calls -= 1;
+    if (this.pending.length > 0) this.schedule();
+    else if (this.calls === 0) this.announceIdle();
+    if (outcomes === undefined) return;
+    // Last of all, so that whoever is told can do no harm here.
+    batch.forEach((one, index) => one.answered(outcomes[index] ?? 'lost', one.settlement));
+  }
+
+  private async applyOrTryAgain(batch: readonly Pending[]): Promise<readonly SettleOutcome[] | undefined> {
     try {
       const outcomes = await this.apply(batch.map((one) => one.settlement));
       this.failures = 0;
-      batch.forEach((one, index) => one.answered(outcomes[index] ?? 'lost', one.settlement));
+      return outcomes;
     } catch (error) {
       await this.tryAgain(batch, error);
-    } finally {
-      this.calls -= 1;
-      if (this.pending.length > 0) this.schedule();
-      else if (this.calls === 0) this.announceIdle();
+      return undefined;
     }
   }
 
