@@ -39,12 +39,13 @@ export class Fleet {
     readonly driver: Driver,
     private readonly stores: Stores,
     readonly sender: TaskSender,
+    private readonly environment: Readonly<Record<string, string>>,
   ) {
     writeFileSync(this.ledgerFile, '');
   }
 
   /** On a store, which is removed with the fleet. */
-  static async open(store: Store): Promise<Fleet> {
+  static async open(store: Store, environment: Readonly<Record<string, string>> = {}): Promise<Fleet> {
     const { url, resultsUrl = url, schedulesUrl = url } = store;
     const drivers = new Map([...new Set([url, resultsUrl, schedulesUrl])].map((one) => [one, driverFor(one)]));
     const at = (wanted: string): Driver => drivers.get(wanted) as Driver;
@@ -56,7 +57,7 @@ export class Fleet {
       settings: validateSettings({}),
       clock: systemClock,
     });
-    return new Fleet(store, at(url), stores, sender);
+    return new Fleet(store, at(url), stores, sender, environment);
   }
 
   get results(): ResultBackend {
@@ -74,7 +75,7 @@ export class Fleet {
     const own = { NODE_OPTIONS: '', ...urls, LEDGER: this.ledgerFile };
     const child = fork(new URL(`./programs/${program}.mjs`, import.meta.url), {
       execArgv: [],
-      env: { ...process.env, ...own, ...env },
+      env: { ...process.env, ...own, ...this.environment, ...env },
     });
     this.children.add(child);
     child.once('exit', (code, signal) => {

@@ -16,9 +16,12 @@ import * as typeorm from '@taskqueue/typeorm';
 
 const QUIET = process.env.CHAOS_LOG === undefined;
 
+/** The worker's, also in its children: who is killed is the worker. */
+const PID = process.env.TASKQUEUE_POOL_CHILD?.startsWith('prefork') ? process.ppid : process.pid;
+
 /** Each line is one write of a few bytes at the end of the file: whole, whoever is killed when. */
 export function note(event) {
-  appendFileSync(process.env.LEDGER, `${JSON.stringify({ ...event, pid: process.pid, at: Date.now() })}\n`);
+  appendFileSync(process.env.LEDGER, `${JSON.stringify({ ...event, pid: PID, at: Date.now() })}\n`);
 }
 
 export async function openQueue() {
@@ -39,7 +42,7 @@ export async function openQueue() {
   });
   await Promise.all(stores.drivers.map((one) => one.connect({ logger })));
   const settings = validateSettings(settingsFromEnvironment(process.env), {
-    worker: { concurrency: 10, lease: '2s', shutdownGrace: '3s', logTasks: !QUIET },
+    worker: { concurrency: 10, lease: '2s', shutdownGrace: '3s', logTasks: !QUIET, childEnvironment: ['LEDGER'] },
   });
   const registry = new TaskRegistry();
   const common = { stores, registry, settings, clock: systemClock, logger, random: Math.random };

@@ -1,8 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { defineTask, Worker } from '@taskqueue/core';
+import { fileURLToPath } from 'node:url';
+import {
+  defineTask,
+  PoolHost,
+  silentLogger,
+  systemClock,
+  takeChildPort,
+  TaskRegistry,
+  validateSettings,
+  Worker,
+} from '@taskqueue/core';
 import { note, openQueue } from './queue.mjs';
 
-const queue = await openQueue();
+// The children of `threads` and `prefork` are this program again.
+const port = takeChildPort();
+const queue = port === undefined ? await openQueue() : { registry: new TaskRegistry() };
 
 function task(name, body, options = {}) {
   const definition = defineTask(name, options);
@@ -33,7 +45,12 @@ task('poison', () => {
 });
 task('tick', (context) => context.periodicTaskName);
 
-const worker = new Worker(queue);
+if (port !== undefined) {
+  const common = { registry: queue.registry, settings: validateSettings({}), logger: silentLogger, clock: systemClock };
+  const end = await new PoolHost({ port, ...common }).serve();
+  process.exit(end === 'left' ? 0 : 1);
+}
+const worker = new Worker({ ...queue, children: { entry: fileURLToPath(import.meta.url), argv: [] } });
 process.on('SIGTERM', () => {
   void worker
     .stop()
