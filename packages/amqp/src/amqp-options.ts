@@ -4,6 +4,7 @@ import { ConfigurationError, redactUrl } from '@taskqueue/core';
 import type { AmqpHost, LocatedAmqp } from './amqp-url.js';
 import { parseAmqpUrl } from './amqp-url.js';
 
+/** Kinds of queues; `quorum` ones are replicated. */
 export type AmqpQueueType = 'classic' | 'quorum';
 
 /** Where RabbitMQ is, and how to use it. What is given here wins over the same in the URL. */

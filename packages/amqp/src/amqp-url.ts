@@ -4,6 +4,7 @@ import { celeryTls, ConfigurationError, redactUrl } from '@taskqueue/core';
 /** Every scheme of a URL that this package understands; `pyamqp` is Kombu's word for `amqp`. */
 export const AMQP_SCHEMES = ['amqp', 'amqps', 'pyamqp'] as const;
 
+/** A server by its name and port. */
 export interface AmqpHost {
   readonly host: string;
   readonly port: number;

@@ -1,7 +1,10 @@
 import { connect } from 'amqplib';
-import type { Broker, Consumer, Delivery, Driver, Logger, Settlement } from '@taskqueue/core';
+import type { Broker, Consumer, Driver } from '@taskqueue/core';
 import type { AmqpDriverOptions } from '../src/index.js';
 import { amqpDriver } from '../src/index.js';
+import { recordingLogger } from '../../../test/support/deliveries.js';
+
+export { ack, idOf, recordingLogger, take } from '../../../test/support/deliveries.js';
 
 /** A connected driver, its broker without a question mark, and what it logged. */
 export interface OpenedDriver {
@@ -74,27 +77,4 @@ export async function removeDeclared(url: string, names: ReadonlySet<string>): P
     await channel.deleteExchange(name);
   }
   await connection.close();
-}
-
-/** Receives until `count` deliveries have come; throws after `timeoutMs`. */
-export async function take(consumer: Consumer, count: number, timeoutMs = 10_000): Promise<Delivery[]> {
-  const taken: Delivery[] = [];
-  const signal = AbortSignal.timeout(timeoutMs);
-  while (taken.length < count) {
-    if (signal.aborted) throw new Error(`${taken.length} of ${count} deliveries came within ${timeoutMs} ms`);
-    // An outage fails a call; workers try again as well.
-    taken.push(...(await consumer.receive({ max: count - taken.length, signal }).catch(() => [])));
-  }
-  return taken;
-}
-
-export const ack = (delivery: Delivery): Settlement => ({ kind: 'ack', delivery });
-
-export function idOf(delivery: Delivery | undefined): unknown {
-  return delivery?.message.headers['id'];
-}
-
-export function recordingLogger(log: string[]): Logger {
-  const write = (message: string): void => void log.push(message);
-  return { fatal: write, error: write, warn: write, log: write, debug: write, verbose: write };
 }

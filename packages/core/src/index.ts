@@ -167,7 +167,8 @@ export { TaskSender } from './client/task-sender.js';
 export type { SendRequest, TaskSenderOptions } from './client/task-sender.js';
 // Running
 export { Worker } from './worker/worker.js';
-export type { WorkerOptions, WorkerState, WorkerStatus } from './worker/worker.js';
+export type { WorkerOptions } from './worker/worker.js';
+export type { WorkerState, WorkerStatus } from './worker/worker-status.js';
 export type { TaskFacts, WorkerEvent, WorkerListener } from './worker/worker-events.js';
 export type { Execution, ExecutionControl, ExecutionPool } from './ports/execution-pool.js';
 export type { Outcome } from './task/task-outcome.js';

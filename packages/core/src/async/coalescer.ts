@@ -1,6 +1,7 @@
 import type { Deferred } from './deferred.js';
 import { deferred } from './deferred.js';
 
+/** What a {@link Coalescer} sends with, and how much at once. */
 export interface CoalescerOptions<Item, Answer> {
   /** Sends a batch; answers in order. Never rejects. */
   readonly send: (items: readonly Item[]) => Promise<readonly Answer[]>;

@@ -13,12 +13,14 @@ export interface RepeatOptions {
   readonly maxBackoffMs?: number;
 }
 
+/** A step that is repeated until it is stopped. */
 export interface Repeat {
   /** Comes back at once, or right after the run in progress. */
   wake(): void;
   stop(): Promise<void>;
 }
 
+/** Begins to repeat a step, at once; each call says when the next one is due. See {@link RepeatOptions}. */
 export function repeat(options: RepeatOptions): Repeat {
   const { clock, step, onError } = options;
   const maxBackoffMs = options.maxBackoffMs ?? 5_000;

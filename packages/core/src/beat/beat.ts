@@ -23,6 +23,7 @@ import type { TaskRegistry } from '../task/task-registry.js';
 import { occurrenceCall } from './occurrence-call.js';
 import { Overlap } from './overlap.js';
 
+/** What a beat works with. */
 export interface BeatOptions {
   readonly stores: Stores;
   readonly registry: TaskRegistry;
@@ -48,6 +49,7 @@ export interface BeatEvent {
   readonly beat: string;
 }
 
+/** How a beat stands. */
 export interface BeatStatus {
   readonly name: string;
   readonly state: 'new' | 'running' | 'stopped';

@@ -14,6 +14,7 @@ export type TaskClass<T> = abstract new (...args: never[]) => T;
 /** What is known of a class's tasks: method name → definition. Undefined for a class without any. */
 export type TaskClassReader = (taskClass: TaskClass<unknown>) => ReadonlyMap<string, TaskDefinition> | undefined;
 
+/** What a client sends with, and how it reads classes. */
 export interface TaskClientOptions extends TaskSenderOptions {
   readonly readClass: TaskClassReader;
 }

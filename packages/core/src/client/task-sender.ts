@@ -24,6 +24,7 @@ import { TaskHandle } from './task-handle.js';
 import type { TaskPublisherOptions } from './task-publisher.js';
 import { TaskPublisher } from './task-publisher.js';
 
+/** What a sender sends with. */
 export interface TaskSenderOptions extends TaskPublisherOptions {
   readonly registry: TaskRegistry;
   /** Runs one attempt of a message in this process, through the whole pipeline, and gives its value. */

@@ -40,6 +40,7 @@ export interface TaskQueueSettings {
   readonly beat: BeatSettings;
 }
 
+/** Settings of clients. */
 export interface ClientSettings {
   /** Tell monitors of each task that is sent (`task-sent`), as Celery's `task_send_sent_event`. Default false. `TASKQUEUE_CLIENT_SENT_EVENTS`. */
   readonly sentEvents: boolean;
@@ -63,6 +64,7 @@ export interface ProbeSettings {
   readonly metrics: boolean;
 }
 
+/** Settings of workers. */
 export interface WorkerSettings extends ProbeSettings {
   /** `name@host`; several on one host need different names. Default `worker@<host>#<pid>`. `TASKQUEUE_WORKER_NAME`. */
   readonly name: string | undefined;
@@ -141,8 +143,10 @@ export interface WorkerSettings extends ProbeSettings {
   readonly logFields: boolean;
 }
 
+/** Pools by name; see {@link WorkerSettings.pool}. */
 export type PoolName = 'async' | 'solo' | 'threads' | 'prefork';
 
+/** Settings of beats. */
 export interface BeatSettings extends ProbeSettings {
   /** Longest time between two looks at the schedule store: how soon an edit is noticed. Default 1 s. `TASKQUEUE_BEAT_POLL`. */
   readonly poll: Duration;
@@ -162,6 +166,7 @@ const NO_PROBES: ProbeSettings = {
   metrics: false,
 };
 
+/** What holds where neither code nor environment says otherwise. */
 export const DEFAULT_SETTINGS: TaskQueueSettings = {
   defaultQueue: 'default',
   resultExpires: '1d',

@@ -10,6 +10,7 @@ import { CommandSigner } from './command-signature.js';
 import type { Command } from './control-message.js';
 import { readReplies, writeCommand } from './control-message.js';
 
+/** What a bus speaks with. */
 export interface ControlBusOptions {
   /** Undefined where the broker's driver has none: then every command is refused. */
   readonly pubsub: PubSub | undefined;
@@ -21,6 +22,7 @@ export interface ControlBusOptions {
 /** Whom a command is for. Default: all workers. */
 export type CommandTarget = Pick<Command, 'destination' | 'pattern' | 'matcher'>;
 
+/** Whom a command is for, and how long answers are waited for. */
 export interface CallOptions extends CommandTarget {
   /** How long answers are waited for. Default 1 s. */
   readonly timeout?: Duration;

@@ -13,6 +13,7 @@ const LONGEST_ID = 200;
 /** Marks of tasks by name; of several values of one name each counts. */
 export type Stamps = Readonly<Record<string, StampValue | readonly StampValue[]>>;
 
+/** A value that a call is stamped with. */
 export type StampValue = string | number | boolean;
 
 /** What Celery's `revoke_by_stamped_headers` names: `{ stamp: value or [values] }`, or `['stamp=value', …]`. Undefined for anything else. */

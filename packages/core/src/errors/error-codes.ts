@@ -43,4 +43,5 @@ export const ERROR_CODES = [
   'WORKER_LOST',
 ] as const;
 
+/** Codes of errors; the reference of errors describes each. */
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -41,6 +41,7 @@ export interface ClusterEventPayloads {
   readonly 'task-crashed': TaskReference & { readonly reason: string | undefined };
 }
 
+/** Celery's events, and ours, by name. */
 export type ClusterEventType = keyof ClusterEventPayloads;
 
 /** An event of one of the types that are known here. */
@@ -71,6 +72,7 @@ export interface EventOrigin {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** What a worker says of itself. */
 export interface WorkerFacts {
   /** Between two heartbeats. */
   readonly intervalMs: number | undefined;
@@ -87,11 +89,13 @@ export interface WorkerFacts {
   readonly system: string | undefined;
 }
 
+/** Which task an event is about. */
 export interface TaskReference {
   /** The task's id. */
   readonly id: string;
 }
 
+/** What is called, and with what. */
 export interface TaskDescription extends TaskReference {
   readonly name: string | undefined;
   /** Arguments as Python shows them, bounded: `(2, 'x')`, `{'k': True}`. */
@@ -105,12 +109,14 @@ export interface TaskDescription extends TaskReference {
   readonly expires: number | undefined;
 }
 
+/** Where a call was sent. */
 export interface SentTo {
   readonly queue: string | undefined;
   readonly exchange: string | undefined;
   readonly routingKey: string | undefined;
 }
 
+/** An error as Celery's events carry it. */
 export interface ExceptionText {
   /** As Python shows it: `ValueError('boom')`. */
   readonly exception: string | undefined;

@@ -8,6 +8,7 @@ import type { ClusterEventPayloads, ClusterEventType } from './cluster-event.js'
 import type { WrittenEvent } from './event-message.js';
 import { listOfEvents, singleEvent, writeEvent } from './event-message.js';
 
+/** What a dispatcher tells with. */
 export interface EventDispatcherOptions {
   readonly pubsub: PubSub;
   /** Who tells: `name@host` of a worker, `gen<pid>@<host>` of a client. */

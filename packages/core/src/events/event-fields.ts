@@ -83,6 +83,7 @@ export const EVENT_FIELDS: { readonly [T in ClusterEventType]: Shape<T> } = (() 
   };
 })();
 
+/** Is it an event that has fields here? */
 export function isClusterEventType(type: unknown): type is ClusterEventType {
   return typeof type === 'string' && Object.hasOwn(EVENT_FIELDS, type);
 }

@@ -7,6 +7,7 @@ import type { ClusterEvent, ClusterEventOf, ClusterEventType, OtherEvent } from 
 import { isClusterEventType } from './event-fields.js';
 import { EVENTS, readEvents } from './event-message.js';
 
+/** What a receiver hears with. */
 export interface EventReceiverOptions {
   /** Undefined where the broker's driver has none: then nothing can be received. */
   readonly pubsub: PubSub | undefined;
@@ -15,6 +16,7 @@ export interface EventReceiverOptions {
   readonly logicalClock?: LogicalClock | undefined;
 }
 
+/** Which events are heard. */
 export interface ReceiveOptions<T extends ClusterEventType = ClusterEventType> {
   /** Default: all. */
   readonly types?: readonly T[];

@@ -18,6 +18,7 @@ export type PublishEvent =
   /** The broker has it. Not told of calls that ride in a transaction of the caller's. */
   | { readonly type: 'task-sent'; readonly task: OutgoingTask };
 
+/** Hears what is published. An error of it is logged. */
 export type PublishListener = (event: PublishEvent) => void;
 
 /**

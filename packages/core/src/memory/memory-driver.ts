@@ -13,6 +13,7 @@ import { MemoryRevocations } from './memory-revocations.js';
 import { MemorySchedules } from './memory-schedules.js';
 import { MemoryState } from './memory-state.js';
 
+/** Options of {@link memoryDriver}. */
 export interface MemoryDriverOptions {
   /** Default: the real clock. */
   readonly clock?: Clock;

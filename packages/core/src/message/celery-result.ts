@@ -35,6 +35,7 @@ export interface ResultWrite {
 
 const JSON_CONTENT = 'application/json';
 
+/** A record as stores that compare it take it. */
 export function resultWrite(record: ResultRecord): ResultWrite {
   return {
     rank: stateRank(record.state),

@@ -12,6 +12,7 @@ import type { Outcome } from '../task/task-outcome.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { TaskRunner } from './task-runner.js';
 
+/** What runs on this thread are made of. */
 export interface LocalRunnerOptions {
   readonly registry: TaskRegistry;
   readonly settings: TaskQueueSettings;

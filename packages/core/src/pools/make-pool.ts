@@ -17,6 +17,7 @@ import { processSpawner } from './process-child.js';
 import { TaskRunner } from './task-runner.js';
 import { threadSpawner } from './thread-child.js';
 
+/** What a pool is made of. */
 export interface PoolInit {
   readonly settings: TaskQueueSettings;
   readonly registry: TaskRegistry;

@@ -16,6 +16,7 @@ import { noteOutcome } from './outcome-note.js';
 import type { ToChild } from './pool-protocol.js';
 import { TaskRunner } from './task-runner.js';
 
+/** What the inside of a child works with. */
 export interface PoolHostOptions {
   readonly port: ChildPort;
   readonly registry: TaskRegistry;

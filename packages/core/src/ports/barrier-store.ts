@@ -27,6 +27,7 @@ export interface BarrierStore {
   discard(ids: readonly string[]): Promise<void>;
 }
 
+/** A point that lets through once all members have arrived. */
 export interface Barrier {
   readonly id: string;
   /** Number of members, at least 1. */
@@ -37,12 +38,14 @@ export interface Barrier {
   readonly body: Uint8Array;
 }
 
+/** A member that arrives at a barrier. */
 export interface Arrival {
   readonly id: string;
   /** Unique within the barrier; an index or a task id. */
   readonly memberId: string;
 }
 
+/** What an arrival is told. */
 export type ArrivalAnswer =
   | { readonly completed: false; readonly arrived: number; readonly size: number }
   /** All have arrived, and this member was the last. */

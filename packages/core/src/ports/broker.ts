@@ -58,6 +58,7 @@ export interface Consumer {
   close(): Promise<void>;
 }
 
+/** How much a consumer wants, and from where. */
 export interface ReceiveRequest {
   readonly max: number;
   /**
@@ -86,6 +87,7 @@ export interface KeepAliveLoop {
   close(): Promise<void>;
 }
 
+/** Who consumes, from which queues, on what lease. */
 export interface Subscription {
   /** Queue names in order of preference. */
   readonly queues: readonly string[];
@@ -97,10 +99,12 @@ export interface Subscription {
   readonly longestRunMs?: number;
 }
 
+/** A queue to be there. */
 export interface QueueDeclaration {
   readonly name: string;
 }
 
+/** A message on its way to a broker. */
 export interface OutgoingMessage {
   /** Task id; also the key by which a broker with `deduplicates` recognises a repeated publication. */
   readonly id: string;
@@ -116,6 +120,7 @@ export interface OutgoingMessage {
   readonly message: EncodedMessage;
 }
 
+/** Options of one publication. */
 export interface PublishOptions {
   /** The caller's transaction, as the driver knows it (TypeORM: an `EntityManager`). */
   readonly transaction?: unknown;
@@ -133,11 +138,13 @@ export type PublishOutcome =
   | { readonly status: 'refused'; readonly error: Error }
   | { readonly status: 'unknown'; readonly error: Error };
 
+/** What a recovery did. */
 export interface RecoverReport {
   /** Messages that went back to READY. */
   readonly recovered: number;
 }
 
+/** What a broker can do beyond what all can. */
 export interface BrokerCapabilities {
   /** `native`: any delay; `maxMs`: at most that long, core parks the message in hops; `none`: core holds nothing, so eta is refused. */
   readonly delay: 'native' | { readonly maxMs: number } | 'none';

@@ -19,6 +19,7 @@ export interface ChordStore {
   discard(groupId: string): Promise<void>;
 }
 
+/** A chord whose members are about to be sent. */
 export interface ChordOpening {
   readonly groupId: string;
   /** Number of members. */
@@ -27,6 +28,7 @@ export interface ChordOpening {
   readonly ttlMs: number | undefined;
 }
 
+/** A member of a chord that has ended. */
 export interface ChordMember {
   readonly groupId: string;
   /** Its place in the body's list; undefined: at the end. */

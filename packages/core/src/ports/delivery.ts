@@ -39,6 +39,7 @@ export type Settlement =
       readonly effects?: SettlementEffects;
     };
 
+/** What rides with a settlement. */
 export interface SettlementEffects {
   readonly results?: readonly ResultRecord[];
   readonly publish?: readonly OutgoingMessage[];
@@ -46,5 +47,7 @@ export interface SettlementEffects {
   readonly chords?: ChordNews;
 }
 
+/** `lost`: the delivery is somebody else's by now, and nothing was done. */
 export type SettleOutcome = 'settled' | 'lost';
+/** Whether a lease still stands. */
 export type ExtendOutcome = 'extended' | 'lost';

@@ -42,6 +42,7 @@ export interface Driver {
   ping(): Promise<void>;
 }
 
+/** Changes of a store's schema. */
 export interface DriverMigrations {
   /** Names of those that this version has and the store has not run, oldest first. Changes nothing. */
   pending(): Promise<readonly string[]>;
@@ -49,6 +50,7 @@ export interface DriverMigrations {
   run(): Promise<readonly string[]>;
 }
 
+/** What an application gives to its drivers. */
 export interface DriverContext {
   readonly logger: Logger;
   readonly signal?: AbortSignal;

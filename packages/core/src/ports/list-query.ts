@@ -26,6 +26,7 @@ export function unknownCursor(cursor: string): UsageError {
 /** Where an item stands in a list that is ordered by a whole number, such as a time, and an id. */
 export type ListPlace = readonly [number, string];
 
+/** Orders places as lists do: by instant, then by id. */
 export function comparePlaces(a: ListPlace, b: ListPlace): number {
   return a[0] - b[0] || (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0);
 }

@@ -33,6 +33,7 @@ export interface LockStore {
   holders(key: string): Promise<readonly LockHolder[]>;
 }
 
+/** A permit that is asked for. */
 export interface LockRequest {
   readonly key: string;
   /**
@@ -46,6 +47,7 @@ export interface LockRequest {
   readonly ttlMs: number;
 }
 
+/** What whoever asks for a permit is told. */
 export type LockAnswer =
   /**
    * `token` grows with every grant of the key, so that a store which remembers the highest token it has seen can refuse
@@ -55,16 +57,19 @@ export type LockAnswer =
   /** `holder`: the one whose end will make room, if all go on as they are; of several, the first that suffices. */
   | { readonly status: 'held'; readonly holder: LockHolder };
 
+/** A permit that was given; `token` tells it from every earlier one. */
 export interface LockPermit {
   readonly key: string;
   readonly owner: string;
   readonly token: number;
 }
 
+/** A permit, and how long it is to live from now. */
 export interface LockRenewal extends LockPermit {
   readonly ttlMs: number;
 }
 
+/** Who holds a permit, and for how long. */
 export interface LockHolder {
   readonly owner: string;
   readonly token: number;

@@ -20,8 +20,10 @@ export interface PubSub {
   subscribe(channels: readonly Channel[], listener: ChannelListener): ChannelSubscription;
 }
 
+/** Hears what is said on a channel. Must not throw. */
 export type ChannelListener = (publication: Publication) => void;
 
+/** A subscription, until it is closed. */
 export interface ChannelSubscription {
   /**
    * Resolves when the subscription is in force: what anybody says from then on is heard. Stays pending while the store

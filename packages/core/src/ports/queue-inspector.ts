@@ -29,10 +29,13 @@ export interface QueueInspector {
   redrive(taskIds: readonly string[]): Promise<readonly string[]>;
 }
 
+/** Where a message of a queue is. */
 export type MessageStatus = 'ready' | 'delayed' | 'leased';
 
+/** Facts that not every broker can tell. */
 export type QueueFact = 'delayed' | 'leased' | 'oldestReadyMs';
 
+/** A queue in numbers. */
 export interface QueueFacts {
   readonly name: string;
   readonly paused: boolean;
@@ -45,6 +48,7 @@ export interface QueueFacts {
   readonly oldestReadyMs: number | undefined;
 }
 
+/** A message that waits, for reading. */
 export interface QueuedMessage {
   readonly id: string;
   readonly task: string;
@@ -55,6 +59,7 @@ export interface QueuedMessage {
   readonly message: EncodedMessage;
 }
 
+/** A message that was put aside, and why. */
 export interface DeadLetter extends QueuedMessage {
   readonly reason: string;
   readonly diedAt: number;

@@ -32,6 +32,7 @@ export function keptResults(results: ResultBackend | undefined): ResultBackend |
   return results?.expect === undefined ? results : undefined;
 }
 
+/** What is kept of a task. */
 export interface ResultRecord {
   readonly taskId: string;
   readonly state: TaskState;
@@ -75,6 +76,7 @@ export interface EncodedValue {
   readonly text: string;
 }
 
+/** Which records to list. */
 export interface ResultQuery {
   readonly states?: readonly TaskState[];
   readonly names?: readonly string[];
@@ -84,6 +86,7 @@ export interface ResultQuery {
   readonly cursor?: string;
 }
 
+/** A page of records. */
 export interface ResultPage {
   readonly records: readonly ResultRecord[];
   /** Absent on the last page. */

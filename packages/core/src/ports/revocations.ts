@@ -12,6 +12,7 @@ export interface RevocationStore {
   since(marker: string | undefined): Promise<{ readonly revocations: readonly Revocation[]; readonly marker: string }>;
 }
 
+/** A task that must not run, or not go on. */
 export interface Revocation {
   readonly taskId: string;
   /** Also stop it where it runs already. */

@@ -30,11 +30,13 @@ export interface ScheduleStore {
   advance(step: ScheduleStep): Promise<boolean>;
 }
 
+/** What a schedule store can do beyond what all can. */
 export interface ScheduleStoreCapabilities {
   /** `advance` publishes in the same step as the broker of the same driver. */
   readonly atomicFire: boolean;
 }
 
+/** The wish to be the one that sends an occurrence. */
 export interface OccurrenceClaim {
   readonly name: string;
   readonly dueAt: number;
@@ -44,6 +46,7 @@ export interface OccurrenceClaim {
   readonly ttlMs: number;
 }
 
+/** An entry moving on from one due instant to the next. */
 export interface ScheduleStep {
   readonly name: string;
   readonly dueAt: number | undefined;
@@ -62,6 +65,7 @@ export interface ScheduleStep {
   readonly publish?: readonly OutgoingMessage[];
 }
 
+/** A schedule entry with how far it has come. */
 export interface StoredEntry extends ScheduleEntry {
   /** The next instant to fire, epoch ms; undefined: not computed yet, or never again. */
   readonly dueAt: number | undefined;

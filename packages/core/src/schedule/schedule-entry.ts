@@ -40,9 +40,12 @@ export interface ScheduleEntry {
   readonly overlap: OverlapPolicy;
 }
 
+/** What becomes of occurrences that were missed; see {@link ScheduleEntry.misfire}. */
 export type MisfirePolicy = 'skip' | 'one' | 'all';
+/** Whether runs of an entry may overlap; see {@link ScheduleEntry.overlap}. */
 export type OverlapPolicy = 'allow' | 'skip';
 
+/** What holds where an entry says nothing. */
 export const SCHEDULE_ENTRY_DEFAULTS = {
   args: [],
   kwargs: {},

@@ -70,6 +70,7 @@ export const SOLAR_EVENTS = [
   'dusk_astronomical',
 ] as const;
 
+/** Events of the sun, by Celery's names. */
 export type SolarEvent = (typeof SOLAR_EVENTS)[number];
 
 /** At an event of the sun at a place. Days on which it does not happen (polar regions) are passed over. */

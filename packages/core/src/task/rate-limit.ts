@@ -5,6 +5,7 @@
  */
 export type RateLimitInit = number | string | { readonly limit: number | string; readonly scope?: RateScope };
 
+/** Who counts starts: each worker for itself, or all of them together. */
 export type RateScope = 'worker' | 'cluster';
 
 /** At most `count` starts in `periodMs`. */
@@ -13,6 +14,7 @@ export interface Rate {
   readonly periodMs: number;
 }
 
+/** How often a task may start, and who counts. */
 export interface RateLimit extends Rate {
   readonly scope: RateScope;
 }

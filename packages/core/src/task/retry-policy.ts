@@ -23,6 +23,7 @@ export interface RetryOptionsInit {
   readonly jitter?: boolean;
 }
 
+/** When a task that failed runs again. */
 export interface RetryPolicy {
   readonly max: number;
   readonly for: readonly ErrorMatcher[] | true;

@@ -55,6 +55,7 @@ export interface TaskOptions {
 }
 
 /** A Standard Schema, or a class whose instances a registered adapter can validate. */
+/** What checks an argument: a Standard Schema, or a DTO class. */
 // oxlint-disable-next-line typescript/no-explicit-any -- any input and output type fits here
 export type TaskSchema = StandardSchemaV1<any, any> | (new () => object);
 

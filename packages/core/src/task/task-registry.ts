@@ -5,11 +5,13 @@ import type { TaskDefinition } from './task-definition.js';
 /** Runs the body of a task. Arguments are decoded, checked and in their places. */
 export type TaskHandler = (invocation: TaskInvocation) => unknown;
 
+/** What a handler is given. */
 export interface TaskInvocation {
   readonly args: readonly unknown[];
   readonly context: TaskContext;
 }
 
+/** A task and what runs it. */
 export interface RegisteredTask {
   readonly definition: TaskDefinition;
   readonly handler: TaskHandler;

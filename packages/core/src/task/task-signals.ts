@@ -10,6 +10,7 @@ const BRAND: unique symbol = Symbol.for('@taskqueue/signal') as never;
 
 export type TaskSignalKind = 'retry' | 'snooze' | 'ignore' | 'reject';
 
+/** What a handler throws to say how its run ends. */
 export abstract class TaskSignal extends Error {
   abstract readonly kind: TaskSignalKind;
 
@@ -20,10 +21,12 @@ export abstract class TaskSignal extends Error {
   }
 }
 
+/** Is it one of the signals that a handler throws to say how its run ends? */
 export function isTaskSignal(value: unknown): value is Retry | Snooze | Ignore | Reject {
   return typeof value === 'object' && value !== null && BRAND in value;
 }
 
+/** Options of one retry; what is left out is as the policy of the task says. */
 export interface RetryOptions {
   /** Wait this long before the next attempt. Default: the task's retry policy. */
   readonly countdown?: Duration;

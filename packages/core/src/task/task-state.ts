@@ -38,6 +38,7 @@ export type TaskState =
   | 'REJECTED'
   | 'IGNORED';
 
+/** All states, by name. */
 export const TASK_STATES: readonly TaskState[] = [
   'PENDING',
   'RECEIVED',

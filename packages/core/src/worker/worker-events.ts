@@ -64,6 +64,7 @@ export type WorkerEvent =
   /** The thread or process that ran it has ended. `losses` counts this one; at the limit it is put to the dead letters. */
   | { readonly type: 'task-crashed'; readonly task: TaskFacts; readonly reason: string; readonly losses: number };
 
+/** Which run an event is about. */
 export interface TaskFacts {
   readonly id: string;
   readonly name: string;
@@ -89,6 +90,7 @@ export function taskSucceeded(task: TaskFacts, runtimeMs: number, outcome: { rea
 /** Id and name of a task whose message could not be read. */
 export const UNREADABLE = '(unreadable)';
 
+/** Hears what a worker tells. Must be quick, and must not throw. */
 export type WorkerListener = (event: WorkerEvent) => void;
 
 /** Where the parts of a worker tell what happens. */

@@ -26,8 +26,10 @@ import { taskLog } from './task-log.js';
 import { defaultQueues, longestLimit } from './subscribed-queues.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
+import type { WorkerState, WorkerStatus } from './worker-status.js';
 import type { WorkerEvent, WorkerEvents, WorkerListener } from './worker-events.js';
 
+/** What a worker works with. */
 export interface WorkerOptions {
   readonly stores: Stores;
   readonly registry: TaskRegistry;
@@ -49,26 +51,6 @@ export interface WorkerOptions {
   /** Of runs on its own thread; children have their own. */
   readonly tracing?: Tracing | undefined;
 }
-
-/** What a worker says of itself. */
-export interface WorkerStatus {
-  readonly name: string;
-  readonly state: WorkerState;
-  readonly queues: readonly string[];
-  readonly concurrency: number;
-  readonly active: number;
-  readonly buffered: number;
-  readonly stuck: number;
-  readonly processed: number;
-  /** Milliseconds since the broker last answered, or since the start; undefined before it. */
-  readonly lastFetchMsAgo: number | undefined;
-  /** Events that it could not tell the cluster: its broker was away, or too slow. */
-  readonly lostEvents: number;
-  /** Leases that others have by now, of tasks that ran and of tasks that waited here. */
-  readonly lostLeases: number;
-}
-
-export type WorkerState = 'new' | 'starting' | 'running' | 'draining' | 'aborting' | 'stopped';
 
 /** Part of the grace that is kept for aborting handlers and handing back what they leave. */
 const HAND_BACK_MS = 2_000;

@@ -34,10 +34,12 @@ describe('while a store is asked whether a task may run, a worker', () => {
   it('that stops waits for it as for those that run', async () => {
     const driver = new FaultyDriver(memoryDriver());
     const queue = queueUnderTest({}, driver);
-    let ended = false;
+    const [begun, mayEnd] = [deferred(), deferred()];
+    const order: string[] = [];
     const work = async (): Promise<void> => {
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      ended = true;
+      begun.resolve();
+      await mayEnd.promise;
+      order.push('ended');
     };
     queue.task('early', work, { ack: 'early' });
     const worker = await queue.work();
@@ -47,10 +49,12 @@ describe('while a store is asked whether a task may run, a worker', () => {
       const [facts] = (await queue.stores.inspector?.queues()) ?? [];
       expect([facts?.leased, worker.status().buffered]).toEqual([1, 0]);
     });
-    const stopped = worker.stop({ graceMs: 10_000 });
+    const stopped = worker.stop({ graceMs: 10_000 }).then(() => order.push('stopped'));
     driver.up();
+    await begun.promise;
+    mayEnd.resolve();
     await stopped;
-    expect(ended).toBe(true);
+    expect(order).toEqual(['ended', 'stopped']);
   });
 
   it('whose grace is over does not start it, and says so', async () => {

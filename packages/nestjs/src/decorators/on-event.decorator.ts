@@ -6,6 +6,7 @@ import { EVENT_LISTENER_METADATA } from '../task-queue.constants.js';
 /** Where an event is listened for. */
 export type EventScope = 'process' | 'cluster';
 
+/** Which events a method hears: of this process, or of all. */
 export interface OnEventOptions<S extends EventScope> {
   /**
    * `process`: what this process does itself. `cluster`: what the workers and clients of all processes tell over the broker,

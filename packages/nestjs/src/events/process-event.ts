@@ -3,6 +3,7 @@ import type { BeatEvent, PublishEvent, WorkerEvent } from '@taskqueue/core';
 /** What happens in this process: to the tasks that it sends and runs, to its workers and its beat. */
 export type ProcessEvent = WorkerEvent | PublishEvent | BeatEvent;
 
+/** Events that are told in the process. */
 export type ProcessEventType = ProcessEvent['type'];
 
 /** The events of some types. */

@@ -10,6 +10,7 @@ import { reportAndExit } from './report-and-exit.js';
 import { ServiceProcess } from './service-process.js';
 import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
 
+/** Options of {@link runWorker}. */
 export interface RunWorkerOptions extends Partial<WorkerSettings> {
   /** Default: the process's own arguments. */
   readonly argv?: readonly string[];

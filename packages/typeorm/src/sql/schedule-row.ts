@@ -21,6 +21,7 @@ export const INTERVAL_PERIODS = {
   seconds: 1_000,
   milliseconds: 1,
 } as const;
+/** Units of an interval, as django-celery-beat has them. */
 export type IntervalPeriod = keyof typeof INTERVAL_PERIODS;
 
 /** A schedule as a row of the table of its kind; equal schedules share one. */

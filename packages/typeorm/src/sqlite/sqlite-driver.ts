@@ -3,6 +3,7 @@ import { ConfigurationError } from '@taskqueue/core';
 
 /** The libraries that can open an SQLite file, in order of preference. */
 export const SQLITE_LIBRARIES = ['better-sqlite3', 'node:sqlite', '@photostructure/sqlite'] as const;
+/** A library that opens SQLite files, by the name of its package. */
 export type SqliteLibrary = (typeof SQLITE_LIBRARIES)[number];
 
 /** A prepared statement, as far as TypeORM and this package use one. */
@@ -25,6 +26,7 @@ export interface SqliteDatabase {
   close(): unknown;
 }
 
+/** How a file is opened. */
 export interface SqliteOpenOptions {
   readonly readonly?: boolean;
   /** How long a locked database is waited for, milliseconds. The thread does nothing else meanwhile. Default 5 000. */
