@@ -44,7 +44,7 @@ const JOIN_MS = 2_000;
  * ```text
  *                publish                 basic.get, basic.deliver
  *   DELAYED ──TTL──► READY ──────────────────────────► LEASED (unacknowledged) ──ack──► gone
- *   (levels)           ▲ ▲                               │ │ └──publish to taskqueue.dead as <queue>, ack──► DEAD
+ *   (levels)           ▲ ▲                               │ │ └──publish to taskqueue.dead.<queue>, ack──► DEAD
  *      ▲               │ └──nack with requeue; channel lost─┘ │
  *      └───────────────┴──publish, ack: replace───────────────┘
  * ```
@@ -115,8 +115,11 @@ export class AmqpBroker implements Broker {
     try {
       await this.options.topology.followDelay(queue);
     } catch (error) {
-      if (!isTaskQueueError(error, 'CAPABILITY_UNSUPPORTED')) throw error;
-      this.options.logger().debug(`What others delay for ${queue} may not come to it: ${error.message}`, 'TaskQueue');
+      // It works without; whoever sends a delayed message is told what is in the way.
+      if (!isTaskQueueError(error) || error.retryable) throw error;
+      const said = `What others delay for ${queue} may not come to it: ${error.message}`;
+      if (error.code === 'CAPABILITY_UNSUPPORTED') this.options.logger().debug(said, 'TaskQueue');
+      else this.options.logger().warn(said, 'TaskQueue');
     }
   }
 

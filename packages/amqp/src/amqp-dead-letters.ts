@@ -88,6 +88,8 @@ export class AmqpDeadLetters {
       if (session.alive) await session.unsubscribe();
       return await work(session.take().map(({ message }) => buried(session, message)));
     } catch (error) {
+      // It may be gone: the next who looks declares it again.
+      this.topology.forget(queue);
       throw amqpError(error);
     } finally {
       await session.close();

@@ -6,7 +6,7 @@ import type { AmqpInnocents } from './amqp-innocents.js';
 import { epitaphHeaders, idOf, outgoingFrom, publishOptions } from './amqp-message.js';
 import type { AmqpPublisher, PlacedMessage } from './amqp-publisher.js';
 import type { AmqpTopology } from './amqp-topology.js';
-import { DEAD_EXCHANGE } from './amqp-topology.js';
+import { deadQueue } from './amqp-topology.js';
 
 export interface AmqpSettlerOptions {
   readonly held: AmqpHeld;
@@ -90,8 +90,8 @@ export class AmqpSettler {
     return {
       queue: undefined,
       waitsIn: undefined,
-      exchange: DEAD_EXCHANGE,
-      key: queue,
+      exchange: '',
+      key: deadQueue(queue),
       body: bodyBytes(message.body),
       options: { ...options, messageId: idOf(message) || randomUUID(), deliveryMode: 2, mandatory: true },
     };

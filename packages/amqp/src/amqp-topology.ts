@@ -12,7 +12,7 @@ import type { AmqpQueueType, ResolvedAmqpOptions } from './amqp-options.js';
  * ```text
  *   exchange <queue> (direct, durable) ──<queue>──► queue <queue> (durable)     publishers use the exchange "" all the same
  *   celery_delayed_27 … celery_delayed_delivery ──► taskqueue.delayed ──28 bits and <queue>──► queue <queue>       see amqp-delay.ts
- *   exchange taskqueue.dead (topic, durable) ──<queue>──► queue taskqueue.dead.<queue> (durable)   ours; others may bind queues to it
+ *   queue taskqueue.dead.<queue> (durable)                                      ours, through the exchange ""
  *   queue taskqueue.paused.<queue> (durable, at most one message)               ours; see amqp-gate.ts
  * ```
  *
@@ -78,10 +78,6 @@ export class AmqpTopology {
     await this.once(name, async (channel) => {
       await this.assertOwn(channel, name, deadArguments(this.options.queueType, this.connection.serverIs(4)));
     });
-    await this.once(deadKey(queue), async (channel) => {
-      await channel.assertExchange(DEAD_EXCHANGE, 'topic', { durable: true });
-      await channel.bindQueue(name, DEAD_EXCHANGE, queue);
-    });
   }
 
   /** Messages that are ready in a queue; undefined when there is no such queue. */
@@ -125,7 +121,7 @@ export class AmqpTopology {
    * `since`, at which it was gone, for the next who found the same.
    */
   forget(queue: string, since = Infinity): void {
-    for (const key of [queue, delayKey(queue), deadQueue(queue), deadKey(queue)]) this.forgetOne(key, since);
+    for (const key of [queue, delayKey(queue), deadQueue(queue)]) this.forgetOne(key, since);
   }
 
   /** The same for the levels of delay. */
@@ -299,19 +295,13 @@ export function isOurOwn(name: string): boolean {
   );
 }
 
-/** Where dead letters are published, with the name of their queue as the key. */
-export const DEAD_EXCHANGE = 'taskqueue.dead';
-const DEAD = `${DEAD_EXCHANGE}.`;
+const DEAD = 'taskqueue.dead.';
 
 /** The arguments in which the two types of a level's queue differ. */
 const OF_TYPE = /inequivalent arg '(x-queue-type|x-dead-letter-strategy)'/;
 
 const LEVELS_KEY = 'levels of delay';
 const HOMES_KEY = 'last steps of what was delayed';
-
-function deadKey(queue: string): string {
-  return `dead to ${queue}`;
-}
 
 function delayKey(queue: string): string {
   return `delay ${queue}`;
