@@ -2,10 +2,13 @@ import type { ArgumentMetadata } from '@nestjs/common';
 import { ValidationPipe } from '@nestjs/common';
 import type { ValidationError } from 'class-validator';
 import type { FieldError } from './field-error.js';
-import { InvalidFields } from './field-error.js';
+import { InvalidFields, refuse } from './field-error.js';
 
 /** Deeper than any request has a reason to be, and far from where recursion ends. */
 const DEEPEST = 100;
+
+/** As in messages: no payload may carry them. */
+const RESERVED: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** Checks requests against their DTOs; unknown fields are errors, as they are typing mistakes. */
 export class RequestPipe extends ValidationPipe {
@@ -19,7 +22,7 @@ export class RequestPipe extends ValidationPipe {
   }
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    if (metadata.type === 'body') refuseDepth(value);
+    if (metadata.type === 'body') refuseUnsafe(value);
     return super.transform(value, metadata);
   }
 
@@ -35,16 +38,33 @@ function fieldErrors({ property, constraints, children }: ValidationError, path:
   return [...own, ...(children ?? []).flatMap((child) => fieldErrors(child, `${field}.`))];
 }
 
-/** What looks at the body afterwards is recursive. */
-function refuseDepth(body: unknown): void {
-  if (typeof body !== 'object' || body === null) return;
-  for (const [field, content] of Object.entries(body)) {
-    let level: unknown[] = [content];
+/** What looks at the body afterwards is recursive, and leaves out names that would reach a prototype without a word. */
+function refuseUnsafe(body: unknown): void {
+  for (const top of contents('', body)) {
+    let level = [top];
     for (let depth = 1; level.length > 0; depth += 1) {
       if (depth > DEEPEST) {
-        throw new InvalidFields([{ field, message: `${field} must not be nested deeper than ${DEEPEST} levels` }]);
+        throw new InvalidFields([
+          { field: top.path, message: `${top.path} must not be nested deeper than ${DEEPEST} levels` },
+        ]);
       }
-      level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
+      refuse(level.filter(({ name }) => RESERVED.has(name)).map(reservedName));
+      level = level.flatMap(({ path, content }) => contents(`${path}.`, content));
     }
   }
+}
+
+interface Content {
+  readonly path: string;
+  readonly name: string;
+  readonly content: unknown;
+}
+
+function contents(prefix: string, value: unknown): Content[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).map(([name, content]) => ({ path: `${prefix}${name}`, name, content }));
+}
+
+function reservedName({ path, name }: Content): FieldError {
+  return { field: path, message: `${name} cannot be the name of a field; choose another one` };
 }

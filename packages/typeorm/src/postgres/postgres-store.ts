@@ -87,8 +87,8 @@ export class PostgresStore implements SqlStore {
     const runner = (transaction as Partial<TransactionLike> | undefined)?.queryRunner;
     if (runner?.isTransactionActive !== true) throw notATransaction(transaction);
     return drive(work(), async ({ sql, params }) => {
-      const rows = await runner.query(sql, params === undefined ? [] : [...params]);
-      return Array.isArray(rows) ? (rows as Row[]) : [];
+      const { records } = await runner.query(sql, params === undefined ? [] : [...params], true);
+      return records ?? [];
     });
   }
 

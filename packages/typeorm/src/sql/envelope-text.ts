@@ -31,6 +31,7 @@ export interface NamedRow {
 
 const USUAL_TYPE = 'application/json';
 const USUAL_ENCODING = 'utf-8';
+const REPEATED = ['lang', 'task', 'id'] as const;
 
 export function writeEnvelope(
   message: Omit<EncodedMessage, 'body'>,
@@ -39,16 +40,15 @@ export function writeEnvelope(
 ): string {
   const { headers, properties, contentType, contentEncoding } = message;
   const repeated = repeatedHeaders(named);
-  const differing = Object.keys(headers).filter((key) => headers[key] !== undefined && headers[key] !== repeated[key]);
-  const missing = Object.keys(repeated).filter((key) => headers[key] === undefined);
-  const text: EnvelopeText = {
-    ...(differing.length === 0 ? {} : { h: chosen(headers, differing) }),
-    ...(missing.length === 0 ? {} : { H: missing }),
-    ...(Object.keys(properties).length === 0 ? {} : { p: properties }),
-    ...(contentType === USUAL_TYPE ? {} : { t: contentType }),
-    ...(contentEncoding === USUAL_ENCODING ? {} : { c: contentEncoding }),
-    ...(bodyEncoding === undefined ? {} : { b: bodyEncoding }),
-  };
+  const text: Writable<EnvelopeText> = {};
+  const differing = headersThatDiffer(headers, repeated);
+  if (differing !== undefined) text.h = differing;
+  const missing = REPEATED.filter((key) => headers[key] === undefined);
+  if (missing.length > 0) text.H = missing;
+  if (Object.keys(properties).length > 0) text.p = properties;
+  if (contentType !== USUAL_TYPE) text.t = contentType;
+  if (contentEncoding !== USUAL_ENCODING) text.c = contentEncoding;
+  if (bodyEncoding !== undefined) text.b = bodyEncoding;
   return JSON.stringify(text);
 }
 
@@ -57,20 +57,26 @@ export function readEnvelope(
   named: NamedRow,
 ): Omit<EncodedMessage, 'body'> & { readonly bodyEncoding: BodyEncoding } {
   const { h, H, p = {}, t = USUAL_TYPE, c = USUAL_ENCODING, b } = JSON.parse(text) as EnvelopeText;
-  const headers = repeatedHeaders(named);
+  const headers: Record<string, unknown> = repeatedHeaders(named);
   if (h !== undefined) for (const key of Object.keys(h)) define(headers, key, h[key]);
   if (H !== undefined) for (const key of H) delete headers[key];
   return { headers, properties: p, contentType: t, contentEncoding: c, bodyEncoding: b };
 }
 
-function repeatedHeaders({ task, task_id }: NamedRow): Record<string, unknown> {
+type Headers = Readonly<Record<string, unknown>>;
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function repeatedHeaders({ task, task_id }: NamedRow): Record<(typeof REPEATED)[number], unknown> {
   return { lang: 'js', task, id: task_id };
 }
 
-function chosen(values: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
-  for (const key of keys) define(result, key, values[key]);
-  return result;
+function headersThatDiffer(headers: Headers, repeated: Headers): Headers | undefined {
+  let differing: Record<string, unknown> | undefined;
+  for (const key of Object.keys(headers)) {
+    const value = headers[key];
+    if (value !== undefined && value !== repeated[key]) define((differing ??= {}), key, value);
+  }
+  return differing;
 }
 
 /** JSON.parse makes `__proto__` an own member, and so it must stay: the checks of a hostile message look for it. */

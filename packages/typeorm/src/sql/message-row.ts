@@ -34,7 +34,8 @@ export function messageColumns(outgoing: OutgoingMessage): MessageColumns {
   const named = { task_id: outgoing.id, task: outgoing.task };
   const text = bodyText(message.body);
   return {
-    ...named,
+    task_id: outgoing.id,
+    task: outgoing.task,
     queue: outgoing.queue,
     urgency: 9 - whole('priority', outgoing.priority, { from: 0, to: 9 }),
     due: outgoing.eta === undefined ? null : Math.ceil(finite('eta', outgoing.eta)),
@@ -69,12 +70,10 @@ export function rankedRow(row: Row): RankedRow {
 
 /** As UTF-8 these stand for themselves and for nothing else; see isStorable. */
 const UNSTORABLE_BYTES = [0x00, 0x15, 0x1e, 0x1f];
-// oxlint-disable-next-line no-control-regex -- those, and what takes a closer look: surrogates
-const PERHAPS_UNSTORABLE = /[\u0000\u0015\u001e\u001f\ud800-\udfff]/;
 
 /** Operators can read the body of nearly every message; PostgreSQL's text cannot hold a NUL, nor bytes that are no text. */
 function bodyText(content: MessageBody): { readonly body: string; readonly encoding?: BodyEncoding } {
-  if (typeof content === 'string' && !PERHAPS_UNSTORABLE.test(content)) return { body: content };
+  if (typeof content === 'string' && isStorable(content)) return { body: content };
   const buffer = bodyBytes(content);
   if (isUtf8(buffer) && !UNSTORABLE_BYTES.some((byte) => buffer.includes(byte)))
     return { body: buffer.toString('utf8') };

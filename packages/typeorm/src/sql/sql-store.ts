@@ -9,7 +9,7 @@ export interface Statement {
    * work at once does that.
    */
   readonly arrays?: true;
-  /** Answers one row with the number of rows it has changed, `[{ changes }]`. Only a store that runs a work at once does that. */
+  /** Answers one row with the number of rows it has changed, `[{ changes }]`, for a statement that returns none. Only on SQLite. */
   readonly counts?: true;
 }
 

@@ -11,10 +11,8 @@ const table = (name: TableName): string => `"${TABLE_PREFIX}${name}"`;
 const NOW = `cast((julianday('now') - 2440587.5) * 86400000 as integer)`;
 const { ready, suspect, delayed, dead } = MESSAGE_STATE;
 
-const DUE = `case when $6 is null then $5 else ${NOW} + $6 end`;
 const INSERT = `insert into ${table('message')} (task_id, task, queue, urgency, due_at, state, enqueued_at, envelope, body)
-  values ($1, $2, $3, $4, ${DUE}, case when ${DUE} > ${NOW} then ${delayed} else ${ready} end, ${NOW}, $7, $8)
-  on conflict (task_id) do nothing returning task_id`;
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (task_id) do nothing`;
 
 const FENCE = `id = $1 and run = $2 and consumer <> 0`;
 const ACK = `delete from ${table('message')} where id in (select value from json_each($2)) and run = $1 and consumer <> 0`;
@@ -57,7 +55,8 @@ export const sqliteDialect: Dialect = {
 
   *publish(messages): Work<Set<string>> {
     const accepted = new Set<string>();
-    for (const message of messages) if ((yield* insert(message)).length > 0) accepted.add(message.task_id);
+    const now = yield* clock();
+    for (const message of messages) if (yield* insert(message, now)) accepted.add(message.task_id);
     return accepted;
   },
 
@@ -70,7 +69,7 @@ export const sqliteDialect: Dialect = {
   *exchange(request): Work<ExchangeReply> {
     const lost = yield* settle(request);
     for (const record of request.results) if (!lost.has(record.owner)) yield* put(record);
-    for (const message of request.messages) if (!lost.has(message.owner)) yield* insert(message);
+    yield* follow(request.messages.filter((message) => !lost.has(message.owner)));
     if (request.want <= 0) return { lost, claimed: [], gone: false };
     const alive = yield { sql: `select 1 from ${table('consumer')} where id = $1`, params: [request.consumer] };
     if (alive.length === 0) return { lost, claimed: [], gone: true };
@@ -92,9 +91,25 @@ export const sqliteDialect: Dialect = {
   *lock(): Work<void> {},
 };
 
-function* insert(m: MessageColumns): Work<readonly Row[]> {
-  const params = [m.task_id, m.task, m.queue, m.urgency, m.due, m.delay, m.envelope, m.body];
-  return yield { sql: INSERT, params };
+/** The database's own: the delays of all processes are counted by it. */
+function* clock(): Work<number> {
+  const [row] = yield { sql: `select ${NOW} as now` };
+  return Number(row?.['now']);
+}
+
+function* follow(messages: readonly MessageColumns[]): Work<void> {
+  if (messages.length === 0) return;
+  const now = yield* clock();
+  for (const message of messages) yield* insert(message, now);
+}
+
+/** False: there is one of this id. Its time is read once for all messages, since that took half of what writing one takes. */
+function* insert(m: MessageColumns, now: number): Work<boolean> {
+  const due = m.delay === null ? m.due : now + m.delay;
+  const state = due !== null && due > now ? delayed : ready;
+  const params = [m.task_id, m.task, m.queue, m.urgency, due, state, now, m.envelope, m.body];
+  const [written] = yield { sql: INSERT, params, counts: true };
+  return written?.['changes'] === 1;
 }
 
 function* put(record: ResultColumns): Work<readonly Row[]> {

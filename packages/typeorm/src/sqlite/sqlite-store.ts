@@ -92,9 +92,10 @@ export class SqliteStore implements SqlStore {
   join<T>(transaction: unknown, work: () => Work<T>): Promise<T> {
     const runner = (transaction as Partial<TransactionLike> | undefined)?.queryRunner;
     if (runner?.isTransactionActive !== true) throw notATransaction(transaction);
-    return drive(work(), async ({ sql, params }) => {
+    return drive(work(), async ({ sql, params, counts }) => {
       const { text, order } = translated(sql);
-      return rowsOf(await runner.query(text, bindOrder(params ?? [], order)));
+      const { records, affected } = await runner.query(text, bindOrder(params ?? [], order), true);
+      return counts === true ? [{ changes: affected }] : (records ?? []);
     });
   }
 
@@ -218,8 +219,13 @@ interface Prepared {
 export interface TransactionLike {
   readonly queryRunner?: {
     readonly isTransactionActive: boolean;
-    query(sql: string, params?: unknown[]): Promise<unknown>;
+    query(sql: string, params: unknown[], structured: true): Promise<StructuredResult>;
   };
+}
+
+interface StructuredResult {
+  readonly records?: readonly Row[];
+  readonly affected?: number;
 }
 
 /** The error for a `transaction` that is none. */
@@ -266,10 +272,6 @@ function bindOrder(params: readonly unknown[], order: readonly number[]): unknow
     if (typeof value === 'boolean') return value ? 1 : 0;
     return typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
   });
-}
-
-function rowsOf(result: unknown): readonly Row[] {
-  return Array.isArray(result) ? (result as Row[]) : [];
 }
 
 function unavailable(error: unknown): unknown {
