@@ -130,7 +130,7 @@ export class Settler {
       try {
         return await this.hearChords(settlement);
       } catch (error) {
-        const away = isTaskQueueError(error) && error.retryable;
+        const away = isAway(error);
         if (attempt < 3) logger.warn(`A chord could not be told: ${String(error)}.`, 'Settler');
         if (!away && clock.monotonic() >= deadline) return undefined;
         await clock.sleep(Math.min(LONGEST_PAUSE_MS, 100 * 2 ** Math.min(attempt, 10)));
@@ -159,24 +159,42 @@ export class Settler {
     const batch = this.pending;
     this.pending = [];
     this.calls += 1;
-    const outcomes = await this.applyOrTryAgain(batch);
+    const settled = await this.applyOrTryAgain(batch);
     this.calls -= 1;
     if (this.pending.length > 0) this.schedule();
     else if (this.calls === 0) this.announceIdle();
-    if (outcomes === undefined) return;
     // Last of all, so that whoever is told can do no harm here.
-    batch.forEach((one, index) => one.answered(outcomes[index] ?? 'lost', one.settlement));
+    for (const [one, outcome] of settled) one.answered(outcome, one.settlement);
   }
 
-  private async applyOrTryAgain(batch: readonly Pending[]): Promise<readonly SettleOutcome[] | undefined> {
+  private async applyOrTryAgain(batch: readonly Pending[]): Promise<readonly Settled[]> {
     try {
       const outcomes = await this.apply(batch.map((one) => one.settlement));
       this.failures = 0;
-      return outcomes;
+      return batch.map((one, index) => [one, outcomes[index] ?? 'lost']);
     } catch (error) {
+      if (batch.length > 1 && !isAway(error)) return this.applyEach(batch);
       await this.tryAgain(batch, error);
-      return undefined;
+      return [];
     }
+  }
+
+  /** What a store that is there refuses is refused for the sake of one; the others need not wait for it. */
+  private async applyEach(batch: readonly Pending[]): Promise<readonly Settled[]> {
+    const settled: Settled[] = [];
+    const refused: Pending[] = [];
+    let reason: unknown;
+    for (const one of batch) {
+      try {
+        const [outcome = 'lost'] = await this.apply([one.settlement]);
+        settled.push([one, outcome]);
+      } catch (error) {
+        refused.push(one);
+        reason = error;
+      }
+    }
+    if (refused.length > 0) await this.tryAgain(refused, reason);
+    return settled;
   }
 
   private async apply(settlements: readonly Settlement[]): Promise<readonly SettleOutcome[]> {
@@ -194,7 +212,7 @@ export class Settler {
     const { clock, logger, leaseMs } = this.options;
     this.failures += 1;
     const now = clock.monotonic();
-    const away = isTaskQueueError(error) && error.retryable;
+    const away = isAway(error);
     for (const one of batch) one.deadline ??= now + leaseMs;
     const isGivenUp = (one: Pending): boolean => this.closed || (!away && (one.deadline ?? now) <= now);
     const late = batch.filter(isGivenUp);
@@ -217,6 +235,12 @@ export class Settler {
     this.idle?.resolve();
     this.idle = undefined;
   }
+}
+
+type Settled = readonly [one: Pending, outcome: SettleOutcome];
+
+function isAway(error: unknown): boolean {
+  return isTaskQueueError(error) && error.retryable;
 }
 
 type WithChords = Extract<Settlement, { effects?: unknown }> & {

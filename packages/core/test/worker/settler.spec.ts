@@ -4,12 +4,13 @@ import { Signature } from '../../src/canvas/signature.js';
 import { TaskSender } from '../../src/client/task-sender.js';
 import { validateSettings } from '../../src/config/validate-settings.js';
 import { memoryDriver } from '../../src/memory/memory-driver.js';
-import type { Delivery } from '../../src/ports/delivery.js';
+import type { Delivery, SettleOutcome, Settlement } from '../../src/ports/delivery.js';
 import { composeStores } from '../../src/ports/stores.js';
 import { defineTask } from '../../src/task/task-definition.js';
 import { plainHandler, TaskRegistry } from '../../src/task/task-registry.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 import { FaultyDriver } from '../../src/testing/faulty-driver.js';
+import { Settler } from '../../src/worker/settler.js';
 import { Worker } from '../../src/worker/worker.js';
 
 const workers: Worker[] = [];
@@ -39,6 +40,30 @@ function open(split = false) {
   workers.push(worker);
   return { clock, inner, driver, results, registry, settings, sender, worker, ran, warnings };
 }
+
+describe('a settlement that the store refuses', () => {
+  it('keeps no other back, and is given up after the lease', async () => {
+    const clock = new FakeClock();
+    const stored: string[] = [];
+    const settle = (settlements: readonly Settlement[]): Promise<readonly SettleOutcome[]> => {
+      const queues = settlements.map(({ delivery }) => delivery.queue);
+      if (queues.includes('bad')) return Promise.reject(new Error('value too long'));
+      stored.push(...queues);
+      return Promise.resolve(queues.map(() => 'settled'));
+    };
+    const common = { broker: {} as never, results: undefined, atomic: true, logger: silentLogger, leaseMs: 1_000 };
+    const settler = new Settler({ ...common, consumer: { settle } as never, clock });
+    const outcomes: string[] = [];
+    for (const queue of ['first', 'bad', 'last']) {
+      settler.end({ kind: 'ack', delivery: { queue } as Delivery }, (outcome) => outcomes.push(`${queue} ${outcome}`));
+    }
+    await clock.advance('900ms');
+    expect(stored).toEqual(['first', 'last']);
+    expect(outcomes).toEqual(['first settled', 'last settled']);
+    await clock.advance('5s');
+    expect(outcomes).toEqual(['first settled', 'last settled', 'bad lost']);
+  });
+});
 
 describe('a settlement', () => {
   it('is tried until the store is back, also after the lease, and the task does not run again', async () => {
