@@ -12,11 +12,26 @@ export function Text(min: number, max: number): PropertyDecorator {
   );
 }
 
+/** Of the years 1 to 9999 in UTC, as messages carry them; an offset may lead beyond. */
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
+
 /** An instant as ISO text; with its offset, because a server's own time zone is nobody's business. */
 export function Instant(): PropertyDecorator {
   const form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/;
   const message = '$property must be an instant such as 2030-01-31T09:00:00Z or 2030-01-31T10:00:00+01:00';
-  return applyDecorators(IsISO8601({ strict: true }, { message }), Matches(form, { message }));
+  const within = ValidateBy({
+    name: 'within',
+    validator: {
+      validate: (value: unknown) => {
+        const instant = Date.parse(String(value));
+        // What is no instant at all is told by the other rules.
+        return Number.isNaN(instant) || (instant >= FIRST_INSTANT && instant <= LAST_INSTANT);
+      },
+      defaultMessage: () => '$property must be an instant of the years 1 to 9999 in UTC',
+    },
+  });
+  return applyDecorators(IsISO8601({ strict: true }, { message }), Matches(form, { message }), within);
 }
 
 /** A day of the calendar, such as `2030-01-31`. */

@@ -38,3 +38,11 @@ const DERIVED_NAMESPACE = '0a3f7a0e-41de-4b8e-8a71-6d2a3c1b9e52';
 export function derivedTaskId(parentId: string, role: string): string {
   return uuidFromName(`${parentId}/${role}`, DERIVED_NAMESPACE);
 }
+
+/** Namespace of what stands for a long text. Part of the format: never change it. */
+const DIGEST_NAMESPACE = 'c4a1f0de-9b3e-4b57-8f0e-2d6c57a9e340';
+
+/** 36 characters that stand for a text: the same for the same text, and for no other one. */
+export function textDigest(text: string): string {
+  return uuidFromName(text, DIGEST_NAMESPACE);
+}

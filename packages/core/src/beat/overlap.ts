@@ -4,6 +4,7 @@ import type { OutgoingMessage } from '../ports/broker.js';
 import { keptResults } from '../ports/result-backend.js';
 import type { StoredEntry } from '../ports/schedule-store.js';
 import type { Stores } from '../ports/stores.js';
+import type { TaskDefinition } from '../task/task-definition.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { isTerminal } from '../task/task-state.js';
 
@@ -24,7 +25,8 @@ export interface OverlapOptions {
  *                                                           └── busy until then ──┘
  * ```
  *
- * A store that sees its own broker's messages says PENDING by itself; for the others beat records it before it sends. If
+ * A store that sees its own broker's messages says PENDING by itself, unless they are acknowledged before their run; for
+ * these, and for other stores, beat records it before it sends. If
  * such a message is lost with its queue (a purge, a broker without its data), the entry waits until the record expires
  * or is forgotten.
  */
@@ -56,7 +58,7 @@ export class Overlap {
     const { stores, clock, resultExpiresMs = 0 } = this.options;
     const results = keptResults(stores.results);
     if (entry.overlap !== 'skip' || messages.length === 0) return;
-    if (results === undefined || stores.showsWaiting || this.isIgnored(entry)) return;
+    if (results === undefined || this.showsRuns(entry) || this.isIgnored(entry)) return;
     const now = clock.now();
     await results.put(
       messages.map(({ id, task, queue }) => ({
@@ -74,9 +76,16 @@ export class Overlap {
   }
 
   private isIgnored(entry: StoredEntry): boolean {
-    return (
-      this.options.registry.find(entry.task)?.definition.ignoreResult === true && !this.options.stores.showsWaiting
-    );
+    return this.definition(entry)?.ignoreResult === true && !this.showsRuns(entry);
+  }
+
+  /** Does the store know a task from its message until it has ended? */
+  private showsRuns(entry: StoredEntry): boolean {
+    return this.options.stores.showsWaiting && this.definition(entry)?.ack !== 'early';
+  }
+
+  private definition({ task }: StoredEntry): TaskDefinition | undefined {
+    return this.options.registry.find(task)?.definition;
   }
 
   private tell({ name }: StoredEntry): void {

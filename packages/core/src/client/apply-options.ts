@@ -2,7 +2,7 @@ import type { Signature } from '../canvas/signature.js';
 import { parseDuration } from '../config/duration.js';
 import { stampRevocationIds } from '../control/stamp-revocation.js';
 import { showValue, UsageError } from '../errors/errors.js';
-import type { ApplyOptions } from './task-call.js';
+import type { ApplyOptions, PublishRetry } from './task-call.js';
 
 const KNOWN: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'countdown',
@@ -25,6 +25,8 @@ const KNOWN: ReadonlySet<string> = new Set<keyof ApplyOptions>([
   'retry',
   'manager',
 ]);
+
+const KNOWN_OF_RETRY: ReadonlySet<string> = new Set<keyof PublishRetry>(['max', 'delay', 'maxDelay']);
 
 /** A call without any; it need not be checked. */
 export const NO_OPTIONS: ApplyOptions = Object.freeze({});
@@ -58,6 +60,9 @@ export function checkApplyOptions(options: ApplyOptions): void {
       throw invalid(field, options[field], 'text');
   }
   if (retry !== undefined && retry !== false && !isRecord(retry)) throw invalid('retry', retry, 'false or an object');
+  for (const key of Object.keys(retry === false ? {} : (retry ?? {}))) {
+    if (!KNOWN_OF_RETRY.has(key)) throw invalid(`retry.${key}`, key, `one of ${[...KNOWN_OF_RETRY].join(', ')}`);
+  }
   if (typeof retry === 'object' && retry.max !== undefined && !(retry.max === Infinity || isCount(retry.max))) {
     throw invalid('retry.max', retry.max, 'a whole number from 0, or Infinity');
   }

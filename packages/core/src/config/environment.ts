@@ -7,6 +7,15 @@ export const ENVIRONMENT_PREFIX = 'TASKQUEUE_';
 /** Settings that hold a list, a number or a flag; all others are text. */
 const LISTS: ReadonlySet<string> = new Set(['worker.queues', 'worker.childEnvironment']);
 
+/** Text that may be all digits: a secret, names. */
+const TEXTS: ReadonlySet<string> = new Set([
+  'defaultQueue',
+  'worker.name',
+  'worker.controlSecret',
+  'worker.healthFile',
+  'beat.healthFile',
+]);
+
 /** Settings that hold a number for each name: `reports=2,mail=4`. */
 const MAPS: ReadonlySet<string> = new Set(['worker.queueConcurrency', 'worker.queueWeights']);
 
@@ -54,8 +63,7 @@ function parse(path: string, text: string): unknown {
       .map((item) => item.trim())
       .filter((item) => item !== '');
   }
-  // A secret may be all digits.
-  if (path === 'worker.controlSecret') return text;
+  if (TEXTS.has(path)) return text;
   if (MAPS.has(path)) return numbersByName(text);
   const [group, key] = path.split('.') as [keyof typeof DEFAULT_SETTINGS, string | undefined];
   const example =

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { ScheduleStore, StoredEntry } from '../ports/schedule-store.js';
 import type { ScheduleEntry } from '../schedule/schedule-entry.js';
+import { scheduleFingerprint } from '../schedule/schedule-factory.js';
 import { eventually } from '../testing/eventually.js';
 import type { ConformanceContext, TestRunner } from './context.js';
 import { entry, idsOf, message, receive } from './context.js';
@@ -110,6 +111,27 @@ export function scheduleSuite(context: ConformanceContext, { describe, it }: Tes
         [read?.dueAt, read?.dueFingerprint, read?.lastRunAt, read?.lastTaskId, read?.totalRunCount],
         [2_000, 'f', 1_001, 't', 1],
       );
+    });
+
+    it('keep the longest schedule, and what its due instant was computed from', async () => {
+      const field = (length: number): string => '1'.padEnd(length, ',1');
+      const schedule = {
+        kind: 'crontab',
+        minute: field(239),
+        hour: field(95),
+        dayOfMonth: field(123),
+        monthOfYear: field(63),
+        dayOfWeek: field(63),
+        timezone: 'America/Argentina/ComodRivadavia',
+      } as const;
+      const one = entry(name(), { schedule });
+      await store().upsert([one]);
+      const fingerprint = scheduleFingerprint(schedule);
+      const step = { name: one.name, fingerprint, dueAt: undefined, nextDueAt: 1_000 };
+      assert.equal(await store().advance(step), true);
+      const read = await find(one.name);
+      assert.deepEqual(withoutDefaults(read?.schedule as ScheduleEntry['schedule']), schedule);
+      assert.equal(read?.dueFingerprint, fingerprint);
     });
 
     it('advance to never, and switch off', async () => {

@@ -50,7 +50,8 @@ export function optionalCount(fields: WireFields, name: string): number | undefi
   throw illTyped(name, `a whole number from 0 to ${MAX_COUNT}`, value);
 }
 
-const MAX_COUNT = 2_147_483_647;
+/** Of what is counted: more is refused in messages, and fits into no column. */
+export const MAX_COUNT = 2_147_483_647;
 
 export function optionalFlag(fields: WireFields, name: string): boolean | undefined {
   const value = fields[name];

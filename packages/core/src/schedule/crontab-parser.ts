@@ -21,8 +21,8 @@ export const CRONTAB_FIELDS = ['minute', 'hour', 'dayOfMonth', 'monthOfYear', 'd
 
 export type CrontabFieldName = (typeof CRONTAB_FIELDS)[number];
 
-/** A field longer than this is refused, characters. */
-export const CRONTAB_FIELD_LIMIT = 256;
+/** A line longer than this is not looked into, characters: more than all fields and many spaces. */
+const LONGEST_LINE = 1_285;
 
 /** A parsed field. */
 export interface CrontabField {
@@ -60,14 +60,16 @@ interface FieldGrammar {
   /** Names of the values from `first` on. */
   readonly names: readonly string[];
   readonly example: string;
+  /** Characters; what the columns of schedules hold, which are those of django-celery-beat. */
+  readonly longest: number;
 }
 
 const GRAMMARS: Readonly<Record<CrontabFieldName, FieldGrammar>> = {
-  minute: { first: 0, last: 59, lastWritten: 59, names: [], example: '*/15' },
-  hour: { first: 0, last: 23, lastWritten: 23, names: [], example: '8-18/2' },
-  dayOfMonth: { first: 1, last: 31, lastWritten: 31, names: [], example: '1,15' },
-  monthOfYear: { first: 1, last: 12, lastWritten: 12, names: MONTH_NAMES, example: 'jan-mar' },
-  dayOfWeek: { first: 0, last: 6, lastWritten: 7, names: DAY_NAMES, example: 'mon-fri' },
+  minute: { first: 0, last: 59, lastWritten: 59, names: [], example: '*/15', longest: 240 },
+  hour: { first: 0, last: 23, lastWritten: 23, names: [], example: '8-18/2', longest: 96 },
+  dayOfMonth: { first: 1, last: 31, lastWritten: 31, names: [], example: '1,15', longest: 124 },
+  monthOfYear: { first: 1, last: 12, lastWritten: 12, names: MONTH_NAMES, example: 'jan-mar', longest: 64 },
+  dayOfWeek: { first: 0, last: 6, lastWritten: 7, names: DAY_NAMES, example: 'mon-fri', longest: 64 },
 };
 
 const DIGITS = /^\d+$/;
@@ -104,7 +106,7 @@ export function crontabFieldProblem(
  * Throws a UsageError `SCHEDULE_INVALID`.
  */
 export function parseCrontabText(text: string): CrontabSpec & Readonly<Record<CrontabFieldName, string>> {
-  const words = text.length > (CRONTAB_FIELD_LIMIT + 1) * CRONTAB_FIELDS.length ? [] : text.trim().split(/\s+/);
+  const words = text.length > LONGEST_LINE ? [] : text.trim().split(/\s+/);
   const [minute, hour, dayOfMonth, monthOfYear, dayOfWeek, ...rest] = words;
   if (dayOfWeek === undefined || rest.length > 0) throw scheduleInvalid([lineProblem(text, words.length)]);
   const spec = { kind: 'crontab', minute, hour, dayOfMonth, monthOfYear, dayOfWeek } as CrontabSpec &
@@ -132,7 +134,7 @@ class FieldParser {
   ) {}
 
   parse(): CrontabField {
-    if (this.text.length > CRONTAB_FIELD_LIMIT) this.refuseLength();
+    if (this.text.length > this.grammar.longest) this.refuseLength();
     let at = 0;
     for (const item of this.text.split(',')) {
       this.readItem(item.trim(), at + item.length - item.trimStart().length);
@@ -216,8 +218,8 @@ class FieldParser {
   }
 
   private refuseLength(): never {
-    const remedy = 'Use ranges and steps instead of a list.';
-    const expected = `at most ${CRONTAB_FIELD_LIMIT} characters`;
+    const remedy = 'Use ranges, steps and short names instead of a long list.';
+    const expected = `at most ${this.grammar.longest} characters`;
     throw scheduleInvalid([{ path: this.path, expected, value: this.text, remedy }]);
   }
 

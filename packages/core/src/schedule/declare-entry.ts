@@ -133,8 +133,8 @@ function checkCall(init: ScheduleEntryInit, path: string, problems: Configuratio
   if (typeof name !== 'string' || name === '' || name.length > 200) {
     problems.push({ path: `${path}.name`, expected: '1 to 200 characters', value: name });
   }
-  if (typeof task !== 'string' || task === '' || task.length > 255) {
-    problems.push({ path: `${path}.task`, expected: 'the name of a task, 1 to 255 characters', value: task });
+  if (typeof task !== 'string' || task === '' || task.length > 200) {
+    problems.push({ path: `${path}.task`, expected: 'the name of a task, 1 to 200 characters', value: task });
   }
   if (queue !== undefined && !QUEUE_NAME.test(queue)) {
     const expected = 'a queue name: 1 to 128 letters, digits and "_.:-"';

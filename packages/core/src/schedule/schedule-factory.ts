@@ -1,3 +1,4 @@
+import { textDigest } from '../ambient/ids.js';
 import type { ConfigurationProblem } from '../errors/errors.js';
 import { ClockedSchedule, clockedProblems } from './clocked.js';
 import { CrontabSchedule, crontabProblems } from './crontab.js';
@@ -59,15 +60,18 @@ export function nextRuns(spec: ScheduleSpec, after: number, count: number): numb
 
 /**
  * A text that is the same for specifications that mean the same fields, whatever the order of their keys and whether a
- * default is written out, and differs after any edit of a field or of the start time. Under 1500 characters for a valid
- * specification. Throws a UsageError `SCHEDULE_INVALID` when it is not of a known kind.
+ * default is written out, and differs after any edit of a field or of the start time. At most 255 characters, so that every
+ * store can keep it. Throws a UsageError `SCHEDULE_INVALID` when it is not of a known kind.
  */
 export function scheduleFingerprint(spec: ScheduleSpec, startTime?: number): string {
   if (!isKind(spec?.kind)) throw scheduleInvalid(validateScheduleSpec(spec, 'schedule'));
   const values: UncheckedSpec = { ...DEFAULTS[spec.kind], ...defined(spec) };
   const fields = Object.keys(DEFAULTS[spec.kind]).map((field) => values[field] ?? null);
-  return JSON.stringify([spec.kind, ...fields, startTime ?? null]);
+  const text = JSON.stringify([spec.kind, ...fields, startTime ?? null]);
+  return text.length <= LONGEST_FINGERPRINT ? text : textDigest(text);
 }
+
+const LONGEST_FINGERPRINT = 255;
 
 /** The fields of each kind with their defaults, in the order of the fingerprint. */
 const DEFAULTS = {

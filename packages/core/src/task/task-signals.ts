@@ -41,13 +41,29 @@ export interface RetryOptions {
   readonly cause?: unknown;
 }
 
+const KNOWN_OF_RETRY: ReadonlySet<string> = new Set<keyof RetryOptions>([
+  'countdown',
+  'eta',
+  'max',
+  'args',
+  'kwargs',
+  'cause',
+]);
+
 /** Run the task again later; uses an attempt. Thrown by `ctx.retry()`. */
 export class Retry extends TaskSignal {
   readonly kind = 'retry';
   /** Throws UsageError TASK_OPTIONS_INVALID for a wait that cannot be. */
   constructor(readonly options: RetryOptions = {}) {
     super('Retry', options.cause === undefined ? undefined : { cause: options.cause });
-    const { countdown, eta, max } = options;
+    const { countdown, eta, max, args, kwargs } = options;
+    for (const key of Object.keys(options)) {
+      if (!KNOWN_OF_RETRY.has(key)) throw invalid(`retry.${key}`, key, `one of ${[...KNOWN_OF_RETRY].join(', ')}`);
+    }
+    if (args !== undefined && !Array.isArray(args)) throw invalid('retry.args', args, 'a list');
+    if (kwargs !== undefined && (typeof kwargs !== 'object' || kwargs === null || Array.isArray(kwargs))) {
+      throw invalid('retry.kwargs', kwargs, 'an object');
+    }
     if (countdown !== undefined) toMilliseconds(countdown, 'retry.countdown');
     if (eta !== undefined && !(eta instanceof Date && Number.isFinite(eta.getTime()))) {
       throw invalid('retry.eta', eta, 'a valid Date');

@@ -14,6 +14,7 @@ import { encodeValue } from '../message/encoded-value.js';
 import { failureFrom } from '../message/failure.js';
 import type { Serializer } from '../message/serializer.js';
 import type { TaskMessage } from '../message/task-message.js';
+import { MAX_COUNT } from '../message/wire-fields.js';
 import type { OutgoingMessage } from '../ports/broker.js';
 import type { EndedMember } from '../ports/chord-store.js';
 import type { Settlement, SettlementEffects } from '../ports/delivery.js';
@@ -333,7 +334,7 @@ export class OutcomePolicy {
       taskId: envelope?.id ?? '',
       name: envelope?.task ?? '',
       run: delivery.run,
-      attempts: (envelope?.retries ?? 0) + (envelope === undefined ? 0 : lossesOf(delivery, envelope)),
+      attempts: envelope === undefined ? 0 : Math.min(MAX_COUNT, envelope.retries + lossesOf(delivery, envelope)),
       queue: delivery.queue,
       doneAt,
     };

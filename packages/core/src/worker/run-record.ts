@@ -2,6 +2,9 @@ import type { ResultRecord } from '../ports/result-backend.js';
 import type { TaskState } from '../task/task-state.js';
 import type { Run } from './run.js';
 
+/** What every store can keep of a name, characters. */
+const LONGEST_NAME = 255;
+
 export type RecordInMaking = { -readonly [Field in keyof ResultRecord]: ResultRecord[Field] };
 
 /**
@@ -26,7 +29,8 @@ export function runRecord(run: Run, worker: string, state: TaskState, extra: Par
   if (message.parentId !== undefined) record.parentId = message.parentId;
   if (message.group !== undefined) record.groupId = message.group;
   if (message.replyTo !== '') record.replyTo = message.replyTo;
-  if (typeof periodic === 'string') record.periodicTaskName = periodic;
+  // The header is the caller's to write.
+  if (typeof periodic === 'string') record.periodicTaskName = periodic.slice(0, LONGEST_NAME);
   if (delivery.enqueuedAt !== undefined) record.createdAt = delivery.enqueuedAt;
   return Object.assign(record, extra);
 }

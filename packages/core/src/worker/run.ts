@@ -7,6 +7,7 @@ import type { Delivery } from '../ports/delivery.js';
 import type { ExecutionControl } from '../ports/execution-pool.js';
 import type { EncodedValue } from '../ports/result-backend.js';
 import type { RegisteredTask } from '../task/task-registry.js';
+import { MAX_COUNT } from '../message/wire-fields.js';
 import { lossesOf } from './refusal.js';
 import type { TaskFacts } from './worker-events.js';
 
@@ -45,7 +46,7 @@ export class Run implements ExecutionControl {
     this.task = init.task;
     this.message = init.message;
     this.record = init.record;
-    this.attempt = init.message.retries + lossesOf(init.delivery, init.message) + 1;
+    this.attempt = Math.min(MAX_COUNT, init.message.retries + lossesOf(init.delivery, init.message) + 1);
     this.startedAt = init.clock.now();
     const { args, kwargs, argsRepr, kwargsRepr } = init.message;
     this.argsRepr = argsRepr ?? (init.isRecorded ? pythonRepr(args, { tuple: true }) : undefined);

@@ -303,6 +303,42 @@ describe('beat', () => {
     expect(await beats.sent()).toEqual(idsFrom('ten', 40));
   });
 
+  it('skips also while a task runs that is acknowledged before its run', async () => {
+    const beats = open((stores) => stores, { ack: 'early' });
+    await beats.start({ ...every10s, overlap: 'skip' });
+    await beats.clock.advance('10s');
+    const [first] = await beats.sent();
+    // Its worker has taken it, and the broker knows nothing of it any more.
+    await beats.driver.inspector?.purge('ticks');
+    await beats.clock.advance('20s');
+    expect(await beats.sent()).toEqual([]);
+    await beats.driver.results?.put([{ taskId: first as string, state: 'SUCCESS', name: 'tick', run: 1, attempts: 1 }]);
+    await beats.clock.advance('10s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 40));
+  });
+
+  it('says that it cannot tell whether a task runs that is acknowledged before, and keeps no result', async () => {
+    const beats = open((stores) => stores, { ack: 'early', ignoreResult: true });
+    await beats.start({ ...every10s, overlap: 'skip' });
+    await beats.clock.advance('20s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 10, 20));
+    expect(beats.warnings.join()).toContain("overlap: 'skip'");
+  });
+
+  it('sends other entries beside one whose arguments somebody broke', async () => {
+    const beats = open();
+    const broken = { ...declareEntry({ ...every10s, name: 'broken' }), args: '[1,' as unknown as [] };
+    const headless = { ...declareEntry({ ...every10s, name: 'headless' }), headers: [] as unknown as object };
+    await beats.driver.schedules?.upsert([broken, headless as never]);
+    await beats.start(every10s);
+    await beats.clock.advance('10s');
+    expect(await beats.sent()).toEqual(idsFrom('ten', 10));
+    expect(beats.errors).toEqual([
+      expect.stringMatching(/"broken" cannot be sent: args must be a list.*got "\[1,"/),
+      expect.stringMatching(/"headless" cannot be sent: headers must be an object/),
+    ]);
+  });
+
   it('spreads runs by the jitter, keeping their identity', async () => {
     const beats = open();
     await beats.start({ ...every10s, jitter: '4s' });

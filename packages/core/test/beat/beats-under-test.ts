@@ -8,6 +8,7 @@ import { composeStores } from '../../src/ports/stores.js';
 import type { ScheduleEntryInit } from '../../src/schedule/declare-entry.js';
 import { declareEntry } from '../../src/schedule/declare-entry.js';
 import { defineTask } from '../../src/task/task-definition.js';
+import type { TaskOptions } from '../../src/task/task-options.js';
 import { TaskRegistry } from '../../src/task/task-registry.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 
@@ -23,13 +24,17 @@ export class BeatsUnderTest {
   readonly beats: Beat[] = [];
   readonly stores: Stores;
 
-  constructor(change: (stores: Stores) => Stores = (stores) => stores) {
+  constructor(
+    change: (stores: Stores) => Stores = (stores) => stores,
+    private readonly task: TaskOptions = {},
+  ) {
     this.stores = change(composeStores({ broker: this.driver }));
   }
 
   async start(...declared: ScheduleEntryInit[]): Promise<Beat> {
     const registry = new TaskRegistry();
-    registry.register({ definition: defineTask('tick', { queue: 'ticks' }), handler: () => undefined, source: 'tick' });
+    const definition = defineTask('tick', { queue: 'ticks', ...this.task });
+    registry.register({ definition, handler: () => undefined, source: 'tick' });
     const beat = new Beat({
       stores: this.stores,
       registry,

@@ -107,6 +107,7 @@ describe('sending', () => {
     [{ queue: 'with space' }, 'queue'],
     [{ timeLimit: -1 }, 'timeLimit'],
     [{ retry: { delay: 'x' as never } }, 'retry.delay'],
+    [{ retry: { times: 3 } as never }, 'retry.times'],
     [{ manager: {} }, 'manager'],
   ])('refuses %j and names %s', async (options, field) => {
     const { sender } = senderWith();

@@ -116,6 +116,11 @@ describe('settings', () => {
     expect(validateSettings({}, settings).worker.concurrency).toBe(4);
   });
 
+  it('from the environment that are names stay text, also when they are all digits', () => {
+    const settings = settingsFromEnvironment({ TASKQUEUE_DEFAULT_QUEUE: '7', TASKQUEUE_WORKER_NAME: '42' });
+    expect(validateSettings({}, settings)).toMatchObject({ defaultQueue: '7', worker: { name: '42' } });
+  });
+
   it('from the environment that do not fit are named like any other', () => {
     const settings = settingsFromEnvironment({
       TASKQUEUE_WORKER_CONCURRENCY: 'many',

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isTaskQueueError } from '../../src/errors/errors.js';
 import {
+  MONTH_NAMES,
   CRONTAB_FIELDS,
   type CrontabFieldName,
   parseCrontabField,
@@ -81,7 +82,11 @@ describe('crontab field', () => {
     ['**', 'minute', /where "\*\*" stands/],
     ['1e1', 'minute', /where "1e1" stands/],
     ['١', 'minute', /position 1/],
-    ['1'.repeat(257), 'minute', /at most 256 characters/],
+    ['1'.repeat(241), 'minute', /at most 240 characters/],
+    ['1'.repeat(97), 'hour', /at most 96 characters/],
+    ['1'.repeat(125), 'dayOfMonth', /at most 124 characters/],
+    [MONTH_NAMES.join(','), 'monthOfYear', /at most 64 characters/],
+    ['1'.repeat(65), 'dayOfWeek', /at most 64 characters/],
   ])('refuses %s as %s', (text, field, message) => {
     const error = refusal(() => parseCrontabField(text, field));
     expect(error.message).toMatch(message);

@@ -111,6 +111,7 @@ describe('a declared schedule entry', () => {
     ['an unknown time zone', { ...BASE, crontab: { timezone: 'Mars/Olympus' } }, '.crontab.timezone'],
     ['a place off the earth', { ...BASE, solar: { event: 'sunset', latitude: 91, longitude: 0 } }, '.solar.latitude'],
     ['an empty name', { ...EVERY, name: '' }, '.name'],
+    ['a task with a name that is too long', { ...EVERY, task: 'x'.repeat(201) }, '.task'],
     ['a name that is too long', { ...EVERY, name: 'x'.repeat(201) }, '.name'],
     ['no task', { ...EVERY, task: undefined }, '.task'],
     ['an empty task', { ...EVERY, task: '' }, '.task'],

@@ -129,19 +129,23 @@ describe('fingerprint', () => {
   });
 
   it('stays short for the longest specification', () => {
-    const field = '1,'.repeat(127) + '1';
+    const field = (length: number): string => '1'.padEnd(length, ',1');
     const spec: ScheduleSpec = {
       kind: 'crontab',
-      minute: field,
-      hour: field,
-      dayOfMonth: field,
-      monthOfYear: field,
-      dayOfWeek: field,
+      minute: field(239),
+      hour: field(95),
+      dayOfMonth: field(123),
+      monthOfYear: field(63),
+      dayOfWeek: field(63),
       timezone: 'America/Argentina/ComodRivadavia',
       gap: 'skip',
     };
     expect(validateScheduleSpec(spec, 's')).toEqual([]);
-    expect(scheduleFingerprint(spec, 8.64e15).length).toBeLessThan(1500);
+    const print = scheduleFingerprint(spec, 8.64e15);
+    expect(print.length).toBeLessThanOrEqual(255);
+    expect(scheduleFingerprint({ ...spec, dayOfWeek: '1' }, 8.64e15)).not.toBe(print);
+    expect(scheduleFingerprint(spec, 8.64e15 - 1)).not.toBe(print);
+    expect(scheduleFingerprint({ ...spec, dayRule: 'and' }, 8.64e15)).toBe(print);
   });
 
   it('refuses what is no schedule', () => {

@@ -32,6 +32,9 @@ describe('a run whose outcome cannot be decided ends as failed, and is settled',
     ['a wait that is none', { countdown: 'soon' as never }, 'retry.countdown'],
     ['an instant that is none', { eta: new Date(Number.NaN) }, 'retry.eta'],
     ['attempts that cannot be counted', { max: -1 }, 'retry.max'],
+    ['an option that is none', { delay: '1s' } as never, 'retry.delay'],
+    ['arguments that are no list', { args: 'again' as never }, 'retry.args'],
+    ['keyword arguments that are none', { kwargs: ['again'] as never }, 'retry.kwargs'],
   ])('(retry with %s)', async (_what, retry, field) => {
     const failure = await failureOf({}, (context) => context.retry(retry));
     expect((failure as Error).message).toContain(field);

@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { WorkerSettings } from '@taskqueue/core';
-import { takeChildPort } from '@taskqueue/core';
+import { settingsFromEnvironment, takeChildPort } from '@taskqueue/core';
 import { openProbes } from '../health/probes.js';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
 import { runAsChild } from './child-boot.js';
@@ -10,7 +10,7 @@ import { reportAndExit } from './report-and-exit.js';
 import { ServiceProcess } from './service-process.js';
 import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
 
-/** Options of {@link runWorker}. */
+/** Options of {@link runWorker}. They win over the module's; environment and arguments win over them. */
 export interface RunWorkerOptions extends Partial<WorkerSettings> {
   /** Default: the process's own arguments. */
   readonly argv?: readonly string[];
@@ -35,7 +35,7 @@ export async function runWorker(module: Type<unknown>, options: RunWorkerOptions
       process.stdout.write(`${command.text}\n`);
       process.exit(0);
     }
-    await start(module, { ...settings, ...command.overrides });
+    await start(module, { ...settings, ...settingsFromEnvironment(process.env).worker, ...command.overrides });
   } catch (error) {
     reportAndExit('The worker could not start', error);
   }

@@ -91,6 +91,20 @@ describe('runWorker', () => {
     expect(worker.heard).toEqual(['running', 'module destroyed']);
   });
 
+  it.concurrent.each([
+    [{}, [], 'mine takes tasks from a, b (concurrency 4)'],
+    [{ TASKQUEUE_WORKER_CONCURRENCY: '5' }, [], 'mine takes tasks from a, b (concurrency 5)'],
+    [{ TASKQUEUE_WORKER_CONCURRENCY: '5' }, ['-c', '6'], 'mine takes tasks from a, b (concurrency 6)'],
+  ])(
+    'is told by its program, by the environment %j, by its arguments %j, the last ones first',
+    async (env, args, said) => {
+      const OPTIONS = JSON.stringify({ name: 'mine', queues: ['a', 'b'], concurrency: 4 });
+      const worker = service({ args, env: { OPTIONS, ...env } as Record<string, string> });
+      await worker.hears('running');
+      expect(worker.output).toContain(said);
+    },
+  );
+
   it.concurrent('lets a running task end before anything is closed', async () => {
     const worker = service({ env: { SEND_TASK: 'yes' } });
     await worker.hears('task started');

@@ -133,7 +133,7 @@ export function storedEntry(row: Row): StoredEntry | undefined {
   const optional = {
     queue: text(row['queue']),
     priority: instant(row['priority']),
-    headers: headers === undefined || headers === '' ? undefined : (JSON.parse(headers) as Record<string, unknown>),
+    headers: headers === undefined || headers === '' ? undefined : (written(headers) as Record<string, unknown>),
     expiresMs: expireSeconds === undefined ? undefined : Math.round(expireSeconds * 1_000),
     expiresAt: instant(row['expires']),
     startTime: instant(row['start_time']),
@@ -143,8 +143,8 @@ export function storedEntry(row: Row): StoredEntry | undefined {
     name: row['name'] as string,
     task: row['task'] as string,
     schedule,
-    args: JSON.parse(text(row['args']) || '[]') as unknown[],
-    kwargs: JSON.parse(text(row['kwargs']) || '{}') as Record<string, unknown>,
+    args: written(text(row['args']) || '[]') as unknown[],
+    kwargs: written(text(row['kwargs']) || '{}') as Record<string, unknown>,
     oneOff: Boolean(row['one_off']),
     enabled: Boolean(row['enabled']),
     description: text(row['description']) ?? '',
@@ -159,6 +159,18 @@ export function storedEntry(row: Row): StoredEntry | undefined {
     lastTaskId: text(row['last_task_id']),
     totalRunCount: Number(row['total_run_count']),
   };
+}
+
+/**
+ * JSON, or the text itself where an operator's slip left none: beat refuses to send that entry, and says why, and no other
+ * entry has to suffer from it.
+ */
+function written(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    return json;
+  }
 }
 
 /** The largest unit that divides it, as an operator would write it. */

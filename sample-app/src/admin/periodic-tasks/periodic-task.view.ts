@@ -2,7 +2,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import type { MisfirePolicy, OverlapPolicy, ScheduleSpec } from '@taskqueue/core';
 import type { PeriodicTask } from '@taskqueue/typeorm';
 import { Page } from '../../http/page.js';
-import { KINDS, SCHEDULE_KINDS } from '../schedules/schedule-kinds.js';
+import { instantText, KINDS, SCHEDULE_KINDS } from '../schedules/schedule-kinds.js';
 import { ClockedDto, CrontabDto, IntervalDto, SolarDto } from '../schedules/schedule.dto.js';
 import { upcoming } from '../schedules/upcoming.js';
 
@@ -80,22 +80,22 @@ export function viewOf(row: PeriodicTask, now: number): PeriodicTaskView {
     name: row.name,
     task: row.task,
     ...schedulesOf(row),
-    args: JSON.parse(row.args) as unknown[],
-    kwargs: JSON.parse(row.kwargs) as Record<string, unknown>,
+    args: written(row.args || '[]') as unknown[],
+    kwargs: written(row.kwargs || '{}') as Record<string, unknown>,
     queue: row.queue,
     priority: row.priority,
-    headers: row.headers === null ? null : (JSON.parse(row.headers) as Record<string, unknown>),
-    expires: iso(row.expires),
+    headers: row.headers === null || row.headers === '' ? null : (written(row.headers) as Record<string, unknown>),
+    expires: row.expires === null ? null : instantText(row.expires),
     expireSeconds: row.expireSeconds,
     oneOff: row.oneOff,
-    startTime: iso(row.startTime),
+    startTime: row.startTime === null ? null : instantText(row.startTime),
     enabled: row.enabled,
     description: row.description,
     misfire: row.misfire,
     overlap: row.overlap,
     jitterMs: row.jitterMs,
     declaredInCode: row.declared !== null,
-    lastRunAt: iso(row.lastRunAt),
+    lastRunAt: row.lastRunAt === null ? null : instantText(row.lastRunAt),
     totalRunCount: row.totalRunCount,
     lastTaskId: row.lastTaskId,
     ...runsOf(row, now),
@@ -128,6 +128,11 @@ function specOf(row: PeriodicTask): ScheduleSpec | undefined {
   return undefined;
 }
 
-function iso(epochMs: number | null): string | null {
-  return epochMs === null ? null : new Date(epochMs).toISOString();
+/** A row that someone broke with plain SQL is shown as it is, so that it can be seen and mended here. */
+function written(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    return json;
+  }
 }

@@ -48,7 +48,7 @@ export const INTERVAL: ScheduleKind<IntervalSchedule, IntervalDto> = {
   dto: ({ every, period, anchor }) => ({
     every,
     period,
-    ...(anchor === 0 ? {} : { anchor: new Date(anchor).toISOString() }),
+    ...(anchor === 0 ? {} : { anchor: instantText(anchor) }),
   }),
   spec: ({ every, period, anchor }) => ({
     kind: 'interval',
@@ -62,7 +62,7 @@ export const CLOCKED: ScheduleKind<ClockedSchedule, ClockedDto> = {
   name: 'clocked',
   entity: ClockedSchedule,
   columns: ({ at }) => ({ clockedTime: Date.parse(at) }),
-  dto: ({ clockedTime }) => ({ at: new Date(clockedTime).toISOString() }),
+  dto: ({ clockedTime }) => ({ at: instantText(clockedTime) }),
   spec: ({ at }) => ({ kind: 'clocked', at: Date.parse(at) }),
   fields: {},
 };
@@ -75,6 +75,12 @@ export const SOLAR: ScheduleKind<SolarSchedule, SolarDto> = {
   spec: ({ event, latitude, longitude }) => ({ kind: 'solar', event, latitude, longitude }),
   fields: {},
 };
+
+/** ISO text; of a number that is no instant, as plain SQL may leave it, the number. */
+export function instantText(epochMs: number): string {
+  const date = new Date(epochMs);
+  return Number.isNaN(date.getTime()) ? String(epochMs) : date.toISOString();
+}
 
 /** A kind whose rows and requests are not looked into. */
 export type AnyScheduleKind = ScheduleKind<Identified, object>;

@@ -126,9 +126,11 @@ export function scheduleErrors<Row extends Identified, Dto extends object>(
     const field = problem.path.slice(kind.name.length + 1);
     return { field: `${path}${kind.fields[field] ?? field}`, message: inWords(problem) };
   });
-  if (problems.length > 0 || spec.kind !== 'crontab' || nextRuns(spec, 0, 1).length > 0) return problems;
-  // Such as 31 February: nothing is wrong with either field alone.
-  return [{ field: `${path}dayOfMonth`, message: 'the crontab never falls due: no such day comes in these months' }];
+  if (problems.length > 0 || spec.kind === 'clocked' || nextRuns(spec, 0, 1).length > 0) return problems;
+  // Such as 31 February, or sunset at a pole: nothing is wrong with either field alone.
+  return spec.kind === 'solar'
+    ? [{ field: `${path}latitude`, message: `${spec.event} never comes at this place` }]
+    : [{ field: `${path}dayOfMonth`, message: 'the crontab never falls due: no such day comes in these months' }];
 }
 
 function inWords({ expected, value, remedy }: ConfigurationProblem): string {

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { ConfigurationError } from '@taskqueue/core';
-import type { WorkerArgumentValues } from '../../lifecycle/command-line.js';
-import { argumentSynopsis, WORKER_ARGUMENTS, workerOverrides } from '../../lifecycle/command-line.js';
+import { argumentSynopsis, WORKER_ARGUMENTS } from '../../lifecycle/command-line.js';
 import { runBeat } from '../../lifecycle/run-beat.js';
 import { runWorker } from '../../lifecycle/run-worker.js';
 import { findModule, loadModule } from '../application-module.js';
@@ -29,7 +28,7 @@ export function addWorker(program: Command): void {
   command.action(async () => {
     const options = command.opts();
     const module = await applicationOf(options['app'] as string | undefined, 'A worker');
-    await runWorker(module, { argv: [], ...workerOverrides(workerValues(options)) });
+    await runWorker(module, { argv: workerArguments(options) });
   });
 }
 
@@ -58,8 +57,12 @@ async function applicationOf(option: string | undefined, who: string) {
   ]);
 }
 
-/** The parser's spelling, `maxTasksPerChild`, back into that of the arguments. */
-function workerValues(options: Readonly<Record<string, unknown>>): WorkerArgumentValues {
+/** What the parser has read, `{ maxTasksPerChild: '5' }`, as arguments again. */
+function workerArguments(options: Readonly<Record<string, unknown>>): string[] {
   const camel = (name: string): string => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  return Object.fromEntries(Object.keys(WORKER_ARGUMENTS).map((name) => [name, options[camel(name)]]));
+  return Object.keys(WORKER_ARGUMENTS).flatMap((name) => {
+    const value = options[camel(name)] as string | true | undefined;
+    if (value === undefined) return [];
+    return [value === true ? `--${name}` : `--${name}=${value}`];
+  });
 }
