@@ -103,13 +103,6 @@ def retry_once(self):
     return self.request.retries
 
 
-@app.task(name='py.trace_once', bind=True, max_retries=3)
-def trace_once(self):
-    if self.request.retries == 0:
-        raise self.retry(exc=OrderError('not yet'), countdown=0.3)
-    return [self.request.retries, self.request.get('traceparent')]
-
-
 @app.task(name='py.ignored')
 def ignored():
     raise Ignore()
