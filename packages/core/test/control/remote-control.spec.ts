@@ -27,6 +27,16 @@ describe('remote control', () => {
     expect(await bus.call('ping', {}, { destination: ['c@host'], timeout: 50 })).toEqual(new Map());
   });
 
+  it('knows workers apart that were given no name, also those of one process', async () => {
+    const queue = open();
+    const workers = [await queue.work(), await queue.work()];
+    const names = workers.map(({ name }) => name);
+    expect(names[0]).toMatch(new RegExp(`^worker@.+#${process.pid}`));
+    expect(new Set(names).size).toBe(2);
+    const answers = await busOf(queue).call('ping', {}, { limit: 2 });
+    expect([...answers.keys()].sort()).toEqual([...names].sort());
+  });
+
   it('shows what runs, what waits, what is known, and what was done', async () => {
     const queue = open({ worker: { concurrency: 1 } });
     const release = deferred();
