@@ -3,6 +3,7 @@ import { silentLogger } from '@taskqueue/core';
 import { AmqpBroker } from './amqp-broker.js';
 import { AmqpConnection, within } from './amqp-connection.js';
 import { AmqpDeadLetters } from './amqp-dead-letters.js';
+import { AmqpDelayTopology } from './amqp-delay-topology.js';
 import type { FleetNews } from './amqp-fleet.js';
 import { AmqpFleet } from './amqp-fleet.js';
 import { AmqpGate } from './amqp-gate.js';
@@ -45,6 +46,7 @@ class AmqpDriver implements Driver {
   private readonly amqpBroker: AmqpBroker;
   private readonly publisher: AmqpPublisher;
   private readonly topology: AmqpTopology;
+  private readonly delays: AmqpDelayTopology;
   private readonly consuming: AmqpConnection;
   private readonly publishing: AmqpConnection;
   private readonly delaying: AmqpConnection;
@@ -57,10 +59,17 @@ class AmqpDriver implements Driver {
     this.publishing = new AmqpConnection(options, 'publishing', logger);
     this.delaying = new AmqpConnection(options, 'delaying', logger);
     this.topology = new AmqpTopology(this.consuming, options);
+    this.delays = new AmqpDelayTopology({
+      connection: this.consuming,
+      topology: this.topology,
+      settings: options,
+      logger,
+    });
     this.publisher = new AmqpPublisher({
       connection: this.publishing,
       delaying: this.delaying,
       topology: this.topology,
+      delays: this.delays,
       settings: options,
     });
     this.amqpPubSub = new AmqpPubSub({
@@ -74,7 +83,12 @@ class AmqpDriver implements Driver {
     const { innocents, topology, publisher } = this;
     const parts = { connection: this.consuming, topology, publisher, innocents, fleet, logger };
     this.gate = new AmqpGate(parts);
-    this.amqpBroker = new AmqpBroker({ ...parts, gate: this.gate, settings: options });
+    this.amqpBroker = new AmqpBroker({
+      ...parts,
+      delays: this.delays,
+      gate: this.gate,
+      settings: options,
+    });
     this.inspector = new AmqpInspector({
       ...parts,
       gate: this.gate,
@@ -112,6 +126,7 @@ class AmqpDriver implements Driver {
     await this.rpcResults.close();
     await this.amqpPubSub.close();
     await this.publisher.close();
+    this.delays.close();
     await Promise.all([this.consuming, this.publishing, this.delaying].map((connection) => connection.close()));
   }
 
