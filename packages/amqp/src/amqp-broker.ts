@@ -13,6 +13,7 @@ import { BrokerError, checkQueueName } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
 import { within } from './amqp-connection.js';
 import { AmqpConsumer } from './amqp-consumer.js';
+import type { AmqpDeadExchange } from './amqp-dead-exchange.js';
 import type { AmqpDelayTopology } from './amqp-delay-topology.js';
 import type { AmqpFleet } from './amqp-fleet.js';
 import type { AmqpGate } from './amqp-gate.js';
@@ -27,6 +28,7 @@ export interface AmqpBrokerOptions {
   readonly topology: AmqpTopology;
   readonly delays: AmqpDelayTopology;
   readonly publisher: AmqpPublisher;
+  readonly deadExchange: AmqpDeadExchange;
   readonly innocents: AmqpInnocents;
   readonly gate: AmqpGate;
   readonly fleet: AmqpFleet;
@@ -86,7 +88,7 @@ export class AmqpBroker implements Broker {
   async consume(subscription: Subscription): Promise<Consumer> {
     await this.declare(subscription.queues.map((name) => ({ name })));
     this.warnOfLongTasks(subscription);
-    const { connection, topology, delays, publisher, innocents, gate, fleet, settings, logger } =
+    const { connection, topology, delays, publisher, deadExchange, innocents, gate, fleet, settings, logger } =
       this.options;
     // Tried again as long as it works.
     await within(FOLLOW_MS, Promise.all(subscription.queues.map((name) => delays.follow(name)))).catch(
@@ -101,6 +103,7 @@ export class AmqpBroker implements Broker {
       topology,
       delays,
       publisher,
+      deadExchange,
       innocents,
       gate,
       subscription,

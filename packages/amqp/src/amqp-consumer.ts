@@ -10,6 +10,7 @@ import type {
 } from '@taskqueue/core';
 import { consumerClosed, systemClock, unlessAborted, WakeUp } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
+import type { AmqpDeadExchange } from './amqp-dead-exchange.js';
 import type { AmqpDelayTopology } from './amqp-delay-topology.js';
 import type { AmqpGate } from './amqp-gate.js';
 import { AmqpHeld } from './amqp-held.js';
@@ -26,6 +27,7 @@ export interface AmqpConsumerOptions {
   readonly topology: AmqpTopology;
   readonly delays: AmqpDelayTopology;
   readonly publisher: AmqpPublisher;
+  readonly deadExchange: AmqpDeadExchange;
   readonly innocents: AmqpInnocents;
   readonly gate: AmqpGate;
   readonly subscription: Subscription;
@@ -105,11 +107,11 @@ export class AmqpConsumer implements Consumer {
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: AmqpConsumerOptions) {
-    const { innocents, publisher, topology, subscription, logger } = options;
+    const { innocents, publisher, topology, deadExchange, subscription, logger } = options;
     this.queues = [...new Set(subscription.queues)];
     this.held = new AmqpHeld(innocents);
     this.sorter = new AmqpSorter({ held: this.held, innocents, publisher, logger });
-    this.settler = new AmqpSettler({ held: this.held, innocents, publisher, topology });
+    this.settler = new AmqpSettler({ held: this.held, innocents, publisher, topology, deadExchange });
     this.unlisten = options.gate.onChange((queue) => this.turned(queue));
   }
 

@@ -2,6 +2,7 @@ import type { Broker, Driver, DriverContext, Logger, PubSub, QueueInspector, Res
 import { silentLogger } from '@taskqueue/core';
 import { AmqpBroker } from './amqp-broker.js';
 import { AmqpConnection, within } from './amqp-connection.js';
+import { AmqpDeadExchange } from './amqp-dead-exchange.js';
 import { AmqpDeadLetters } from './amqp-dead-letters.js';
 import { AmqpDelayTopology } from './amqp-delay-topology.js';
 import type { FleetNews } from './amqp-fleet.js';
@@ -45,6 +46,7 @@ class AmqpDriver implements Driver {
   private readonly amqpPubSub: AmqpPubSub;
   private readonly amqpBroker: AmqpBroker;
   private readonly publisher: AmqpPublisher;
+  private readonly deadExchange: AmqpDeadExchange;
   private readonly topology: AmqpTopology;
   private readonly delays: AmqpDelayTopology;
   private readonly consuming: AmqpConnection;
@@ -79,6 +81,7 @@ class AmqpDriver implements Driver {
       maxMessageBytes: options.maxMessageBytes,
       logger,
     });
+    this.deadExchange = new AmqpDeadExchange({ pubsub: this.amqpPubSub, logger });
     const fleet = new AmqpFleet({ pubsub: this.amqpPubSub, logger, onNews: (news) => this.hear(news) });
     const { innocents, topology, publisher } = this;
     const parts = { connection: this.consuming, topology, publisher, innocents, fleet, logger };
@@ -86,6 +89,7 @@ class AmqpDriver implements Driver {
     this.amqpBroker = new AmqpBroker({
       ...parts,
       delays: this.delays,
+      deadExchange: this.deadExchange,
       gate: this.gate,
       settings: options,
     });
@@ -124,6 +128,7 @@ class AmqpDriver implements Driver {
     this.connecting = undefined;
     await this.amqpBroker.close();
     await this.rpcResults.close();
+    await this.deadExchange.close();
     await this.amqpPubSub.close();
     await this.publisher.close();
     this.delays.close();
