@@ -128,6 +128,7 @@ def request(self, *_args):
         'priority': it.delivery_info.get('priority'),
         'headers': it.headers,
         'trace': it.get('trace'),
+        'numbers': it.get('numbers'),
         'at': time.time(),
     }
 
