@@ -2,6 +2,7 @@ import type { Message, Options } from 'amqplib';
 import type { EncodedMessage, MessageProperties, OutgoingMessage } from '@taskqueue/core';
 import { bodySize, cannotBeSent, checkQueueName, UsageError } from '@taskqueue/core';
 import { MOST_URGENT } from './amqp-options.js';
+import { amqpTable } from './amqp-table.js';
 
 /**
  * Ours in a message's headers, as one table, put in when it is published and taken out when it is received. A message of
@@ -108,7 +109,7 @@ export function taskOptions(outgoing: OutgoingMessage, counters: Counters): Opti
 /** How the client takes any message, with headers of ours beside its own. */
 export function publishOptions(message: EncodedMessage, more: Readonly<Record<string, unknown>> = {}): Options.Publish {
   const options: Record<string, unknown> = {
-    headers: { ...message.headers, ...more },
+    headers: amqpTable({ ...message.headers, ...more }),
     contentType: message.contentType,
     contentEncoding: message.contentEncoding,
   };

@@ -129,6 +129,7 @@ def request(self, *_args):
         'headers': it.headers,
         'trace': it.get('trace'),
         'traceparent': it.get('traceparent'),
+        'numbers': it.get('numbers'),
         'at': time.time(),
     }
 

@@ -167,11 +167,13 @@ describe('commands that change a worker', () => {
     const say = commander(queue);
     expect(await say('autoscale', { max: 6, min: 4 })).toEqual({ ok: 'autoscale now max=6 min=4' });
     await eventually(() => expect(worker.status().concurrency).toBe(4));
+    expect(await say('stats')).toMatchObject({ autoscaler: { max: 6, min: 4, current: 4, qty: 0 } });
     expect(await say('autoscale', { max: 1, min: 4 })).toHaveProperty('error');
     expect(await say('pool_grow', { n: 5 })).toEqual({ ok: 'pool will grow' });
     expect(worker.status().concurrency).toBe(9);
     const other = open();
     await other.work({ name: NAME });
+    expect(await commander(other)('stats')).not.toHaveProperty('autoscaler');
     expect(await commander(other)('autoscale', { max: 5, min: 1 })).toMatchObject({
       error: expect.stringContaining('Autoscale not enabled') as string,
     });

@@ -65,6 +65,26 @@ describe('remote control', () => {
     release.resolve();
   });
 
+  it('tells of registered tasks what Celery tells, with the rate that they have now', async () => {
+    const queue = open();
+    queue.task('limited', () => 1, { rateLimit: '10/m', timeLimit: '90s', retry: { max: 5 } });
+    queue.task('plain', () => 1);
+    const worker = await queue.work();
+    const ask = async (method: string, parameters = {}): Promise<unknown> =>
+      (await busOf(queue).call(method, parameters, { destination: [worker.name] })).get(worker.name);
+    expect(await ask('registered')).toEqual(['limited [rate_limit=10/m]', 'plain']);
+    // As `celery inspect registered` and Flower ask.
+    expect(await ask('registered', { taskinfoitems: [] })).toEqual(['limited [rate_limit=10/m]', 'plain']);
+    await ask('rate_limit', { task_name: 'plain', rate_limit: '7' });
+    await ask('rate_limit', { task_name: 'limited', rate_limit: 0 });
+    expect(await ask('registered')).toEqual(['limited', 'plain [rate_limit=7/s]']);
+    const items = ['max_retries', 'time_limit', 'soft_time_limit', 'constructor'];
+    expect(await ask('registered', { taskinfoitems: items })).toEqual([
+      'limited [max_retries=5 time_limit=90]',
+      'plain [max_retries=3]',
+    ]);
+  });
+
   it('resizes the pool, within its bounds', async () => {
     const queue = open({ worker: { concurrency: 2 } });
     const worker = await queue.work();
