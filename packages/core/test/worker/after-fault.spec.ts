@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { deferred } from '../../src/async/deferred.js';
 import { defineTask } from '../../src/task/task-definition.js';
 import { plainHandler } from '../../src/task/task-registry.js';
 import { eventually } from '../../src/testing/eventually.js';
@@ -34,15 +35,21 @@ async function facts(queue: QueueUnderTest): Promise<unknown> {
 
 describe('a delivery at which the worker itself fails', () => {
   it('is handed back and runs, although the worker lives on and renews its leases', async () => {
-    const queue = open({ worker: { concurrency: 1 } });
+    const queue = open({ worker: { concurrency: 2 } });
     const counted = faultyTask(queue, 1);
+    const release = deferred();
+    queue.task('hold', () => release.promise);
     const worker = await queue.work();
+    // Something is held all the time, so that the lease of the consumer is renewed.
+    await queue.send('hold');
+    await eventually(() => expect(worker.status().active).toBe(1));
     const handle = await queue.send('odd');
     expect(await handle.get({ timeout: '10s' })).toBe(1);
+    release.resolve();
     expect((await handle.record())?.attempts).toBe(2);
     expect(counted.runs).toBe(1);
-    await eventually(() => expect(worker.status()).toMatchObject({ active: 0, buffered: 0 }));
-    expect(await facts(queue)).toEqual({ ready: 0, leased: 0, delayed: 0, dead: 0 });
+    await eventually(async () => expect(await facts(queue)).toEqual({ ready: 0, leased: 0, delayed: 0, dead: 0 }));
+    expect(worker.status()).toMatchObject({ active: 0, buffered: 0 });
   });
 
   it('counts as lost, so one at which it always fails is dead, with its record, and keeps no slot', async () => {
