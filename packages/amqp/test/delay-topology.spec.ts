@@ -61,9 +61,8 @@ describe.skipIf(!rabbitmqIsInstalled)('the ways of delayed messages', { timeout:
   /** What Python delays for the queue comes to this worker, which may have to declare the way again. */
   const comes = (url: string, queue: string, consumer: Consumer): Promise<void> =>
     eventually(async () => {
-      const coming = take(consumer, 1, 3_000);
-      await Promise.all([delayAsPython(url, queue, 'theirs'), coming.catch(() => undefined)]);
-      const [delivery] = await coming;
+      await delayAsPython(url, queue, 'theirs');
+      const [delivery] = await take(consumer, 1, 3_000);
       expect(delivery?.message.properties['message_id']).toBe('theirs');
       expect(await consumer.settle([ack(delivery!)])).toEqual(['settled']);
     }, 40_000);
