@@ -1,3 +1,4 @@
+import { DEFAULT_SETTINGS } from '@taskqueue/core';
 import type {
   Clock,
   ConfigurationProblem,
@@ -13,7 +14,8 @@ export type DriverOrUrl = Driver | string;
 
 /**
  * Options of `TaskQueueModule.forRoot`. Everything is optional; with nothing given the queue lives in the SQLite file
- * `./data/taskqueue.sqlite`. The environment (`TASKQUEUE_…`) gives what code does not.
+ * `./data/taskqueue.sqlite`. Settings of the environment (`TASKQUEUE_…`) win over those given here; drivers and URLs given here win
+ * over the environment's.
  */
 export interface TaskQueueModuleOptions extends TaskQueueSettingsInit {
   /** Serves every port that has no driver of its own. Default `TASKQUEUE_URL`, then the embedded SQLite file. */
@@ -63,9 +65,11 @@ const MODULE_OPTIONS: ReadonlySet<string> = new Set<Exclude<keyof TaskQueueModul
   ],
 );
 
-/** The settings among the options, unknown ones included, so that their validation names these. */
+const SETTINGS: ReadonlySet<string> = new Set([...Object.keys(DEFAULT_SETTINGS), 'serializers']);
+
+/** The settings among the options. */
 export function settingsOf(options: TaskQueueModuleOptions): TaskQueueSettingsInit {
-  return Object.fromEntries(Object.entries(options).filter(([key]) => !MODULE_OPTIONS.has(key)));
+  return Object.fromEntries(Object.entries(options).filter(([key]) => SETTINGS.has(key)));
 }
 
 /** What is wrong with the module's own options, apart from its drivers. */
@@ -75,10 +79,40 @@ export function moduleProblems(options: TaskQueueModuleOptions): ConfigurationPr
     embedded: ['worker', 'beat', 'both', 'none'],
     adoptNestSchedule: [true, false],
   } as const;
-  return (Object.keys(choices) as (keyof typeof choices)[]).flatMap((path) => {
+  const wrong = (Object.keys(choices) as (keyof typeof choices)[]).flatMap((path) => {
     const value = options[path];
     const allowed: readonly unknown[] = choices[path];
     if (value === undefined || allowed.includes(value)) return [];
     return [{ path, expected: `one of ${allowed.join(', ')}`, value }];
   });
+  return [...unknownOptions(options), ...wrong, ...misshapen(options)];
+}
+
+function unknownOptions(options: object): ConfigurationProblem[] {
+  const known = [...MODULE_OPTIONS, ...SETTINGS];
+  return Object.entries(options).flatMap(([path, value]) =>
+    known.includes(path) ? [] : [{ path, expected: `one of ${known.join(', ')}`, value: value as unknown }],
+  );
+}
+
+/** They would fail where they are used first, long after the start. */
+function misshapen({ logger, clock, random, schedule }: TaskQueueModuleOptions): ConfigurationProblem[] {
+  const problems: ConfigurationProblem[] = [];
+  const needs = (path: string, value: unknown, methods: readonly string[]): void => {
+    if (value === undefined || methods.every((name) => typeof memberOf(value, name) === 'function')) return;
+    problems.push({ path, expected: `an object with the methods ${methods.join(', ')}`, value });
+  };
+  needs('logger', logger, ['fatal', 'error', 'warn', 'log', 'debug', 'verbose']);
+  needs('clock', clock, ['now', 'monotonic', 'timer', 'sleep']);
+  if (random !== undefined && typeof random !== 'function') {
+    problems.push({ path: 'random', expected: 'a function that gives 0 to 1', value: random });
+  }
+  if (schedule !== undefined && (typeof schedule !== 'object' || schedule === null || Array.isArray(schedule))) {
+    problems.push({ path: 'schedule', expected: 'an object: name of the entry → entry', value: schedule });
+  }
+  return problems;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
 }

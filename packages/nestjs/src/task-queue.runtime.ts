@@ -289,9 +289,10 @@ async function storesFrom(options: TaskQueueModuleOptions, env: Environment): Pr
   const common = given(options.driver) ?? given(env['TASKQUEUE_URL']);
   const make = (choice: DriverOrUrl | undefined, path: string): Promise<Driver> | undefined => {
     if (choice === undefined) return undefined;
-    if (typeof choice !== 'string') return Promise.resolve(choice);
+    if (isDriver(choice)) return Promise.resolve(choice);
     // One URL is one driver, also when it serves several ports: so its steps can be one.
-    const known = byUrl.get(choice) ?? driverFromUrl(choice, choice === common ? 'driver' : path);
+    const at = choice === common ? 'driver' : path;
+    const known = byUrl.get(choice) ?? (typeof choice === 'string' ? driverFromUrl(choice, at) : noDriver(at, choice));
     byUrl.set(choice, known);
     return known;
   };
@@ -341,7 +342,11 @@ function refuseBadEntries(entries: readonly ScheduleEntry[], registry: TaskRegis
       return [{ path: `schedule ${entry.name}`, expected: 'a name that no other schedule has', value: entry.name }];
     if (registry.find(entry.task) !== undefined) return [];
     return [
-      { path: `schedule ${entry.name}.task`, expected: `one of ${registry.names().join(', ')}`, value: entry.task },
+      {
+        path: `schedule ${entry.name}.task`,
+        expected: `one of ${registry.names().join(', ') || 'the tasks of this application, which has none'}`,
+        value: entry.task,
+      },
     ];
   });
   if (problems.length > 0) throw new ConfigurationError(problems);
@@ -369,6 +374,15 @@ async function callProblem(entry: ScheduleEntry, client: TaskClient): Promise<Co
 
 function asInit(settings: TaskQueueSettings): TaskQueueSettingsInit {
   return settings;
+}
+
+function isDriver(choice: unknown): choice is Driver {
+  return typeof choice === 'object' && choice !== null && 'contract' in choice;
+}
+
+function noDriver(path: string, value: unknown): Promise<never> {
+  const remedy = 'Give e.g. memoryDriver(), typeormDriver({ dataSource }), or sqlite:./file.';
+  return Promise.reject(new ConfigurationError([{ path, expected: 'a driver or the URL of one', value, remedy }]));
 }
 
 function noOptions(value: unknown): ConfigurationProblem {

@@ -180,6 +180,21 @@ describe('configuration', () => {
     await expect(create(options)).rejects.toThrow(/3 problems[^]*broker[^]*results[^]*schedules/);
   });
 
+  it.each([
+    [{ drivr: 'memory:' }, /drivr: expected one of driver, broker, [^]*defaultQueue/],
+    [{ driver: 5 }, /driver: expected a driver or the URL of one, got 5/],
+    [{ results: true }, /results: expected a driver or the URL of one, got true/],
+    [{ schedules: {} }, /schedules: expected a driver or the URL of one/],
+    [{ logger: console }, /logger: expected an object with the methods fatal, error/],
+    [{ clock: Date }, /clock: expected an object with the methods now/],
+    [{ random: 0.5 }, /random: expected a function/],
+    [{ schedule: [] }, /schedule: expected an object/],
+  ])('says what is wrong with %j, and nothing else', async (options, message) => {
+    const error: unknown = await create(options as never).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: 'CONFIGURATION_INVALID', problems: { length: 1 } });
+    expect((error as Error).message).toMatch(message);
+  });
+
   it('names the package that a URL needs', async () => {
     await expect(create({ driver: 'sqs:queue' })).rejects.toThrow(/npm install @taskqueue\/sqs/);
   });

@@ -1,10 +1,10 @@
 import { derivedTaskId } from '../ambient/ids.js';
 import type { TaskCall } from '../client/task-call.js';
-import { parseIsoInstant } from '../message/iso-instant.js';
 import type { TaskMessage, WireSignature } from '../message/task-message.js';
-import { isRecord, optionalSignature, optionalSignatures } from '../message/wire-fields.js';
+import { optionalSignature, optionalSignatures } from '../message/wire-fields.js';
 import type { ChordNews } from '../ports/chord-store.js';
 import { TRACE_HEADERS } from '../ports/tracing.js';
+import { number, signatureCall, text } from './signature-options.js';
 import { signatures } from './signature.js';
 
 /** What a signature comes to: calls to publish, and chords to open before. */
@@ -133,20 +133,13 @@ function expandMembers(
 function plainCall(signature: WireSignature, place: Place): TaskCall {
   const { options } = signature;
   const { parent, member } = place;
+  const own = signatureCall(options);
   return {
+    ...own,
     task: signature.task,
     args: argumentsOf(signature, place),
     kwargs: signature.kwargs,
-    taskId: text(options['task_id']) ?? place.id,
-    queue: text(options['queue']),
-    priority: number(options['priority']),
-    countdownMs: milliseconds(options['countdown']),
-    eta: instant(options['eta']),
-    expires: instant(options['expires']),
-    timeLimitMs: milliseconds(options['time_limit']),
-    softTimeLimitMs: milliseconds(options['soft_time_limit']),
-    ignoreResult: typeof options['ignore_result'] === 'boolean' ? options['ignore_result'] : undefined,
-    shadow: text(options['shadow']),
+    taskId: own.taskId ?? place.id,
     replyTo: text(options['reply_to']) ?? parent.replyTo,
     rootId: parent.rootId,
     parentId: parent.id,
@@ -156,7 +149,7 @@ function plainCall(signature: WireSignature, place: Place): TaskCall {
     group: text(options['group_id']) ?? member?.groupId,
     groupIndex: number(options['group_index']) ?? member?.index,
     chord: optionalSignature(options, 'chord') ?? member?.body,
-    headers: { ...traceOf(parent), ...(isRecord(options['headers']) ? options['headers'] : {}) },
+    headers: { ...traceOf(parent), ...own.headers },
   };
 }
 
@@ -220,24 +213,6 @@ const EMPTY_CHAIN = {
   subtask_type: 'chain',
   immutable: false,
 } as const;
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
-function number(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined;
-}
-
-/** Of seconds. */
-function milliseconds(value: unknown): number | undefined {
-  return typeof value === 'number' && value >= 0 ? value * 1_000 : undefined;
-}
-
-function instant(value: unknown): number | undefined {
-  if (value instanceof Date) return value.getTime();
-  return typeof value === 'string' ? parseIsoInstant(value) : undefined;
-}
 
 /** Whether or not somebody traces here: others may. */
 function traceOf({ customHeaders }: Lineage): Readonly<Record<string, unknown>> {

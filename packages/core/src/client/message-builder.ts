@@ -100,7 +100,7 @@ export class MessageBuilder {
   private envelope(call: TaskCall, definition: TaskDefinition | undefined, priority: number): TaskMessage {
     const now = this.options.clock.now();
     const eta = call.countdownMs === undefined ? call.eta : now + call.countdownMs;
-    const expiresMs = definition?.expiresMs;
+    const expiresMs = call.expiresMs ?? definition?.expiresMs;
     const { lean } = this.options;
     return {
       lang: 'js',

@@ -63,6 +63,8 @@ export interface TaskCall {
   readonly eta?: number | undefined;
   /** Epoch milliseconds. */
   readonly expires?: number | undefined;
+  /** From when the message is made; `expires` wins. */
+  readonly expiresMs?: number | undefined;
   readonly timeLimitMs?: number | undefined;
   readonly softTimeLimitMs?: number | undefined;
   readonly ignoreResult?: boolean | undefined;

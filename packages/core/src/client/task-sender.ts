@@ -18,6 +18,7 @@ import { isTerminal } from '../task/task-state.js';
 import type { MessageBuilder } from './message-builder.js';
 import { messageBuilder } from './message-builder.js';
 import { checkApplyOptions, checkArguments, NO_OPTIONS } from './apply-options.js';
+import { applyOptionsOf } from './signature-apply-options.js';
 import type { ApplyOptions, TaskCall } from './task-call.js';
 import type { TaskHandleContext } from './task-handle.js';
 import { TaskHandle } from './task-handle.js';
@@ -100,15 +101,10 @@ export class TaskSender {
     return revokeStamped(this.handles, stamps, terminate);
   }
 
-  /** Sends a signature. */
+  /** Sends a signature with the options that it has; those that are given here win. */
   async sendSignature<R>(signature: Signature<R>, options: ApplyOptions = {}): Promise<TaskHandle<R>> {
-    const { task_id, queue, priority, countdown, link, link_error } = signature.options;
-    const own: ApplyOptions = {
-      ...(typeof task_id === 'string' ? { taskId: task_id } : {}),
-      ...(typeof queue === 'string' ? { queue } : {}),
-      ...(typeof priority === 'number' ? { priority } : {}),
-      ...(typeof countdown === 'number' ? { countdown: countdown * 1_000 } : {}),
-    };
+    const { link, link_error } = signature.options;
+    const own = applyOptionsOf(signature, options);
     const definition = this.options.registry.find(signature.task)?.definition;
     const merged = { ...own, ...options, kwargs: { ...signature.kwargs, ...options.kwargs } };
     const call = await this.call(signature.task, definition, signature.args, merged);

@@ -2,7 +2,7 @@ import type { Duration } from '../config/duration.js';
 import { parseDuration } from '../config/duration.js';
 import { QUEUE_NAME } from '../config/queue-name.js';
 import type { ConfigurationProblem } from '../errors/errors.js';
-import { ConfigurationError } from '../errors/errors.js';
+import { ConfigurationError, isTaskQueueError } from '../errors/errors.js';
 import { parseCrontabText } from './crontab-parser.js';
 import type { CrontabSpec, ScheduleSpec, SolarEvent } from './schedule.js';
 import type { MisfirePolicy, OverlapPolicy, ScheduleEntry } from './schedule-entry.js';
@@ -220,8 +220,9 @@ function specFrom(init: ScheduleInit, path: string, problems: ConfigurationProbl
     problems.push(...validateScheduleSpec(spec, `${path}.${kind}`));
     return spec;
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    problems.push({ path: `${path}.${kind}`, expected: error.message, value: init[kind] });
+    if (!isTaskQueueError(error, 'SCHEDULE_INVALID')) throw error;
+    const found = error.fields['problems'] as readonly ConfigurationProblem[];
+    problems.push(...found.map((problem) => ({ ...problem, path: `${path}.${problem.path}` })));
     return undefined;
   }
 }

@@ -30,6 +30,13 @@ function capturedStep(name: string): WireSignature {
 }
 
 describe('a signature', () => {
+  it('expires so many seconds after it was sent, or at an instant', () => {
+    const [later] = expand(sig('add', [], { expires: 60 }), place).calls;
+    expect(later).toMatchObject({ expires: undefined, expiresMs: 60_000 });
+    const [then] = expand(sig('add', [], { expires: '2030-01-01T00:00:00Z' }), place).calls;
+    expect(then).toMatchObject({ expires: Date.UTC(2030, 0, 1), expiresMs: undefined });
+  });
+
   it('that is plain is one call, with its options and the lineage of what caused it', () => {
     const options = { task_id: 'own', queue: 'q', countdown: 2, time_limit: 3, headers: { a: 1 }, link: sig('next') };
     const { calls, opened } = expand(sig('add', [2], options), place);

@@ -191,6 +191,26 @@ describe('sending', () => {
     expect(waiting?.message.properties).toEqual({});
   });
 
+  it('sends a signature with all of its options', async () => {
+    const { driver, sender } = senderWith();
+    const own = { soft_time_limit: 2, time_limit: 3, ignore_result: true, shadow: 'b', headers: { tenant: 7 } };
+    const signature = new Signature('a').set({ ...own, expires: 3_600, eta: '2100-01-01T00:00:00Z' });
+    await sender.sendSignature(signature, { taskId: 'late' });
+    await sender.sendSignature(signature, { taskId: 'now', countdown: 0, expires: new Date('2101-01-01') });
+    const sent = async (status: 'ready' | 'delayed') =>
+      (await driver.inspector?.peek({ queue: 'default', status, limit: 1 }))?.[0];
+    const late = await sent('delayed');
+    const headers = { timelimit: [3, 2], ignore_result: true, shadow: 'b', tenant: 7 };
+    expect(late).toMatchObject({ id: 'late', eta: Date.UTC(2100, 0, 1), message: { headers } });
+    const expires = Date.parse(String(late?.message.headers['expires'])) - Date.now();
+    expect(expires).toBeGreaterThan(3_000_000);
+    expect(expires).toBeLessThanOrEqual(3_600_000);
+    expect(await sent('ready')).toMatchObject({
+      id: 'now',
+      message: { headers: { ...headers, expires: '2101-01-01T00:00:00+00:00' } },
+    });
+  });
+
   it('sends a signature with its own options and links', async () => {
     const { driver, sender } = senderWith();
     const signature = new Signature<number>('a', [1], { k: 2 }, { queue: 'sig', priority: 4, countdown: 1 }).linkError(

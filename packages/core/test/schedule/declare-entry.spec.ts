@@ -106,6 +106,7 @@ describe('a declared schedule entry', () => {
     ['an interval of nothing', { ...BASE, every: 0 }, '.every.everyMs'],
     ['a part of a millisecond', { ...BASE, every: 0.5 }, '.every.everyMs'],
     ['crontab text that is none', { ...BASE, crontab: 'daily' }, '.crontab'],
+    ['a field of crontab text', { ...BASE, crontab: '61 0 * * *' }, '.crontab.minute'],
     ['a crontab with seconds', { ...BASE, crontab: '0 0 4 * * *' }, '.crontab'],
     ['a crontab field that is none', { ...BASE, crontab: { hour: '25' } }, '.crontab.hour'],
     ['an unknown time zone', { ...BASE, crontab: { timezone: 'Mars/Olympus' } }, '.crontab.timezone'],
