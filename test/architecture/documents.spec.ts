@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_SETTINGS, environmentName, ERROR_CODES, settingPaths } from '@taskqueue/core';
+import { DEFAULT_SETTINGS, environmentName, ERROR_CODES, settingPaths, systemClock } from '@taskqueue/core';
+import { remoteCommands } from '../../packages/core/src/worker/remote-commands.js';
 
 const read = (file: string): string => readFileSync(file, 'utf8');
 
@@ -50,6 +51,14 @@ describe('the documents say what the code says', () => {
           : (DEFAULT_SETTINGS[group] as unknown as Record<string, unknown>)[key];
       if (value !== undefined) expect(code(shown), code(path)).toBe(String(value as string | number | boolean));
     }
+  });
+
+  it('commands: each that a worker obeys has an entry', () => {
+    const commands = [...remoteCommands({ clock: systemClock, parts: {}, pool: {} } as never, 'all').keys()];
+    const entries = rows(read('docs/remote-control.md')).map(([first]) => first ?? '');
+    const documented = entries.flatMap((cell) => [...cell.matchAll(/`(\w+)/g)].map(([, name]) => name));
+    expect(commands.length).toBeGreaterThan(25);
+    expect(commands.filter((name) => !documented.includes(name))).toEqual([]);
   });
 
   it('links between the documents lead somewhere', () => {

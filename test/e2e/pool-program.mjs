@@ -76,6 +76,14 @@ class Tasks {
   exit() {
     process.exit(1);
   }
+  async nap(ms) {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return ms;
+  }
+  again(task) {
+    if (task.retries === 0) task.retry({ countdown: 0 });
+    return process.pid;
+  }
   spin() {
     appendFileSync(process.env.TEST_SPINNERS, `${process.pid}\n`);
     for (;;);
@@ -99,6 +107,8 @@ task(Tasks, 'where');
 task(Tasks, 'environment');
 task(Tasks, 'talk', [(target, key) => Task()(target, key, 0)]);
 task(Tasks, 'send');
+task(Tasks, 'nap');
+task(Tasks, 'again', [(target, key) => Task()(target, key, 0)], { retry: { max: 1 } });
 task(Tasks, 'exit');
 task(Tasks, 'spin', [], { timeLimit: process.env.TASKQUEUE_TEST_SPIN_LIMIT ?? '60s' });
 task(Tasks, 'eat');
@@ -131,6 +141,10 @@ Module({ imports: [TaskQueueModule.forRoot()], providers: [Greeter, Tasks, Scope
 
 // Boots in workers, and in children for as long as the file is there.
 if (process.env.TASKQUEUE_POOL_CHILD && !existsSync(process.env.TEST_BOOTS_WHILE)) throw new Error('no file, no boot');
+if (process.env.TEST_SPANS !== undefined) {
+  const { writeSpans } = await import('./span-file.mjs');
+  writeSpans(process.env.TEST_SPANS);
+}
 await runWorker(AppModule);
 Logger.log('the worker consumes');
 

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ControlBus, TaskClient, TaskQueueModule, TaskQueueRuntime } from '@taskqueue/nestjs';
+import { ControlBus, EventReceiver, TaskClient, TaskQueueModule, TaskQueueRuntime } from '@taskqueue/nestjs';
 import type { TaskHandle } from '@taskqueue/nestjs';
 import { silentLogger } from '@taskqueue/core';
 import { eventually } from '@taskqueue/core/testing';
@@ -182,6 +182,50 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
     expect(record?.attempts).toBe(1);
   });
 
+  it('keeps leases and heartbeats alive for longer than a lease beside a task that spins', async () => {
+    const env = {
+      TASKQUEUE_TEST_SPIN_LIMIT: '9s',
+      TASKQUEUE_WORKER_LEASE: '2s',
+      TASKQUEUE_WORKER_HEARTBEAT: '500ms',
+    };
+    const scene = await (await Scene.open(['-P', pool, '-c', '2', '-E'], env)).runs();
+    const beats: number[] = [];
+    const ear = scene.app.get(EventReceiver).receive(({ at }) => beats.push(at), { types: ['worker-heartbeat'] });
+    await ear.ready;
+    const spinning = await scene.send('spin');
+    await eventually(() => expect(existsSync(join(scene.folder, 'spinners'))).toBe(true));
+    const [from, other] = [Date.now(), await scene.send('nap', [6_000])];
+    expect(await other.get(GET)).toBe(6_000);
+    const until = Date.now();
+    await expect(spinning.get(GET)).rejects.toMatchObject({ code: 'TIME_LIMIT_EXCEEDED' });
+    for (const handle of [spinning, other]) expect((await handle.record())?.attempts).toBe(1);
+    const during = [from, ...beats.filter((at) => at >= from && at <= until), until];
+    const gaps = during.slice(1).map((at, index) => at - (during[index] as number));
+    expect(Math.max(...gaps)).toBeLessThan(3_000);
+    await ear.close();
+  });
+
+  it('has the spans of its runs in its children: in the trace of the caller, an attempt linked to the one before', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'spans-'));
+    const file = join(folder, 'spans');
+    const scene = await (await Scene.open(['-P', pool, '-c', '2'], { TEST_SPANS: file })).runs();
+    const [traceId, caller] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'];
+    const handle = await scene.send('again', [], { traceparent: `00-${traceId}-${caller}-01` });
+    const pid = await handle.get(GET);
+    const spans = await eventually(() => {
+      const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+      const all = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+      const runs = all.filter(({ name }) => name === 'process Tasks.again');
+      expect(runs).toHaveLength(2);
+      return runs;
+    });
+    expect(spans).toMatchObject([
+      { traceId, parent: caller, links: [] },
+      { traceId, parent: caller, links: [spans[0]?.['spanId']], pid },
+    ]);
+    rmSync(folder, { recursive: true });
+  });
+
   it('loses only the task that ends its process', async () => {
     const scene = await (await Scene.open(['-P', pool, '-c', '2'])).runs();
     const exit = await scene.send('exit');
@@ -216,7 +260,10 @@ describe('prefork', () => {
       () => readFileSync(join(scene.folder, 'spinners'), 'utf8').match(/\d+/) ?? expect.fail(),
     );
     const other = await scene.send('greet', ['beside']);
+    await eventually(() => expect(scene.children()).toHaveLength(2), 25_000);
+    const before = scene.children();
     process.kill(Number(pid), 'SIGKILL');
+    await eventually(() => expect(scene.children().filter((one) => !before.includes(one))).toHaveLength(1), 1_000);
     expect(await other.get(GET)).toBe('Hello beside!');
     expect((await other.record())?.attempts).toBe(1);
     await eventually(() => expect(readFileSync(join(scene.folder, 'spinners'), 'utf8').match(/\d+/g)).toHaveLength(2));

@@ -88,7 +88,11 @@ export function controlScenarios(scene: () => Scene): void {
       const control = (call: string): Promise<unknown> =>
         python.run(`app.control.${call}, destination=[name], reply=True, timeout=5)`, { name });
       const says = (ok: string) => [{ [name]: { ok } }];
+      const inspected = <T>(method: string): Promise<T> =>
+        python.run<T>('getattr(app.control.inspect([name], timeout=5), method)()[name]', { name, method });
+      expect(await inspected('registered')).toContain('js.add');
       expect(await control("rate_limit('js.add', '1/m'")).toEqual(says('new rate limit set successfully'));
+      expect(await inspected('registered')).toContain('js.add [rate_limit=1/m]');
       const send = (task: string, ...args: unknown[]) => node.sender.sendTask(task, args, {}, { queue });
       await (await send('js.add', 1, 1)).get({ timeout: '10s' });
       const held = await send('js.add', 2, 2);
@@ -105,6 +109,9 @@ export function controlScenarios(scene: () => Scene): void {
       });
       expect(await control('autoscale(6, 3')).toEqual(says('autoscale now max=6 min=3'));
       await eventually(() => expect(worker.status().concurrency).toBeGreaterThanOrEqual(3));
+      expect(await inspected('stats')).toMatchObject({
+        autoscaler: { max: 6, min: 3, current: worker.status().concurrency, qty: 0 },
+      });
       expect(await control('pool_restart(None')).toMatchObject([
         { [name]: { error: expect.stringContaining('no children') as string } },
       ]);

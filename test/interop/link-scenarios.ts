@@ -17,6 +17,24 @@ export function linkScenarios(scene: () => Scene): void {
       expect(await python.run(source, { queue: pythonQueue, id })).toBe(13);
     });
 
+    it.concurrent('Python hands a trace to Node, which hands it on to what follows in Python', async () => {
+      const { python, pythonQueue } = scene();
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+      const source = `
+first = js('request').apply_async(headers={'traceparent': trace}, link=request.s().set(queue=queue, task_id=id))
+[first.get(timeout=20)['headers'].get('traceparent'), result(id).get(timeout=20)['traceparent']]`;
+      const seen = await python.run(source, { queue: pythonQueue, id: randomUUID(), trace: traceparent });
+      expect(seen).toEqual([traceparent, traceparent]);
+    });
+
+    it.concurrent('Node hands a trace to Python', async () => {
+      const { node, pythonQueue } = scene();
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+      const options = { queue: pythonQueue, headers: { traceparent } };
+      const seen = await (await node.sender.sendTask('py.request', [], {}, options)).get({ timeout: TIMEOUT });
+      expect(seen).toMatchObject({ traceparent });
+    });
+
     it.concurrent('Node links one of its tasks to a task of Python', async () => {
       const { node, pythonQueue, nodeQueue } = scene();
       const id = randomUUID();

@@ -93,6 +93,24 @@ eta = datetime.now(timezone(timedelta(hours=9))) + timedelta(seconds=2)
       expect(Date.parse(seen.expires ?? '') - Date.now()).toBeGreaterThan(500_000);
     });
 
+    // In AMQP's tables each size has a tag of its own, of which the clients do not think alike.
+    const numbers = [-70_000, -129, -1, 0, 127, 128, 300, 32_767, 32_768, 2 ** 31, 2 ** 53 - 1, -(2 ** 40)];
+
+    it.concurrent('Python calls Node with whole numbers of any size in its headers', async () => {
+      const { python } = scene();
+      const source = "js('request').apply_async(headers={'numbers': numbers}, time_limit=600).get(timeout=20)";
+      const seen = await python.run<Request>(source, { numbers });
+      expect(seen.headers).toMatchObject({ numbers });
+      expect((seen.deadline ?? 0) / 1_000 - seen.at).toBeGreaterThan(550);
+    });
+
+    it.concurrent('Node calls Python with whole numbers of any size in its headers', async () => {
+      const { node, pythonQueue } = scene();
+      const options = { queue: pythonQueue, headers: { numbers }, timeLimit: '10m' } as const;
+      const seen = await (await node.sender.sendTask<Request>('py.request', [], {}, options)).get({ timeout: TIMEOUT });
+      expect(seen).toMatchObject({ numbers, timelimit: [600, null] });
+    });
+
     it.concurrent('Python limits the time of a call of Node: the hard limit first on the wire', async () => {
       const { python } = scene();
       const seen = await python.run<Request>(

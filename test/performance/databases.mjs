@@ -54,10 +54,11 @@ export const redisDatabases = {
     const server = spawn('redis-server', ['--port', String(port), '--save', '', '--appendonly', 'no'], {
       stdio: 'ignore',
     });
-    const started = await Promise.race([
-      once(server, 'spawn').then(() => true),
-      once(server, 'error').then(() => false),
-    ]);
+    // Where there is no such program, this rejects.
+    const started = await once(server, 'spawn').then(
+      () => true,
+      () => false,
+    );
     if (!started) return false;
     const client = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null });
     client.on('error', () => undefined);

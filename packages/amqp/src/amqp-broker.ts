@@ -9,10 +9,12 @@ import type {
   QueueDeclaration,
   Subscription,
 } from '@taskqueue/core';
-import { BrokerError, checkQueueName, isTaskQueueError } from '@taskqueue/core';
+import { BrokerError, checkQueueName } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
 import { within } from './amqp-connection.js';
 import { AmqpConsumer } from './amqp-consumer.js';
+import type { AmqpDeadExchange } from './amqp-dead-exchange.js';
+import type { AmqpDelayTopology } from './amqp-delay-topology.js';
 import type { AmqpFleet } from './amqp-fleet.js';
 import type { AmqpGate } from './amqp-gate.js';
 import type { AmqpInnocents } from './amqp-innocents.js';
@@ -24,7 +26,9 @@ export interface AmqpBrokerOptions {
   /** The one that never publishes. */
   readonly connection: AmqpConnection;
   readonly topology: AmqpTopology;
+  readonly delays: AmqpDelayTopology;
   readonly publisher: AmqpPublisher;
+  readonly deadExchange: AmqpDeadExchange;
   readonly innocents: AmqpInnocents;
   readonly gate: AmqpGate;
   readonly fleet: AmqpFleet;
@@ -36,6 +40,7 @@ const REMEDY =
   'Raise consumer_timeout in rabbitmq.conf above the longest task (milliseconds; 1 800 000 by default), or give long tasks ' +
   'a queue and a worker of their own, or let them acknowledge early.';
 const JOIN_MS = 2_000;
+const FOLLOW_MS = 10_000;
 
 /**
  * Messages in RabbitMQ's queues. READY, LEASED and DELAYED are the broker's own states, and it gives back by itself what a
@@ -83,8 +88,12 @@ export class AmqpBroker implements Broker {
   async consume(subscription: Subscription): Promise<Consumer> {
     await this.declare(subscription.queues.map((name) => ({ name })));
     this.warnOfLongTasks(subscription);
-    const { connection, topology, publisher, innocents, gate, fleet, settings, logger } = this.options;
-    await Promise.all(subscription.queues.map((name) => this.followDelay(name)));
+    const { connection, topology, delays, publisher, deadExchange, innocents, gate, fleet, settings, logger } =
+      this.options;
+    // Tried again as long as it works.
+    await within(FOLLOW_MS, Promise.all(subscription.queues.map((name) => delays.follow(name)))).catch(
+      (error: unknown) => logger().debug(`What others delay may not come yet: ${String(error)}`, 'TaskQueue'),
+    );
     // Whoever hears nothing looks now and then.
     await within(JOIN_MS, fleet.join()).catch((error: unknown) =>
       logger().debug(`The news of other processes is not heard: ${String(error)}`, 'TaskQueue'),
@@ -92,7 +101,9 @@ export class AmqpBroker implements Broker {
     const consumer = new AmqpConsumer({
       connection,
       topology,
+      delays,
       publisher,
+      deadExchange,
       innocents,
       gate,
       subscription,
@@ -108,19 +119,6 @@ export class AmqpBroker implements Broker {
   /** Closes every consumer. */
   async close(): Promise<void> {
     await Promise.all([...this.consumers].map((consumer) => consumer.close()));
-  }
-
-  /** Where the user may not, the worker works all the same. */
-  private async followDelay(queue: string): Promise<void> {
-    try {
-      await this.options.topology.followDelay(queue);
-    } catch (error) {
-      // It works without; whoever sends a delayed message is told what is in the way.
-      if (!isTaskQueueError(error) || error.retryable) throw error;
-      const said = `What others delay for ${queue} may not come to it: ${error.message}`;
-      if (error.code === 'CAPABILITY_UNSUPPORTED') this.options.logger().debug(said, 'TaskQueue');
-      else this.options.logger().warn(said, 'TaskQueue');
-    }
   }
 
   private warnOfLongTasks({ longestRunMs = 0 }: Subscription): void {

@@ -4,6 +4,7 @@ import { connect } from 'amqplib';
 import type { Logger } from '@taskqueue/core';
 import { deferred, systemClock } from '@taskqueue/core';
 import { amqpError, notConnected } from './amqp-errors.js';
+import { readLongIntegers } from './amqp-long-integers.js';
 import type { ResolvedAmqpOptions } from './amqp-options.js';
 
 /** Something that is to be done waits so long for a connection that is being made again. */
@@ -41,6 +42,7 @@ export interface ConnectionListener {
  *   time-outs, minutes, in which it keeps the process alive: so it is destroyed here.
  * - Forced closure (320, as by an operator) comes as `close` without `error`.
  * - It writes every frame to the socket by itself, a system call each: what one turn writes is sent together here.
+ * - Headers that it cannot read are an error of the connection, and of the next one: see amqp-long-integers.ts.
  * - An error of a channel is an `error` event on the channel, once more deadly where nobody listens; `createChannel` and
  *   `createConfirmChannel` of this class listen.
  */
@@ -206,6 +208,7 @@ export class AmqpConnection {
       if (this.model === model) this.lose(error?.message ?? last);
     });
     gatherWrites(model);
+    readLongIntegers(model);
     this.version = versionOf(model);
     const isFirst = this.number === 0;
     this.number += 1;

@@ -10,6 +10,8 @@ import type {
 } from '@taskqueue/core';
 import { consumerClosed, systemClock, unlessAborted, WakeUp } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
+import type { AmqpDeadExchange } from './amqp-dead-exchange.js';
+import type { AmqpDelayTopology } from './amqp-delay-topology.js';
 import type { AmqpGate } from './amqp-gate.js';
 import { AmqpHeld } from './amqp-held.js';
 import type { AmqpInnocents } from './amqp-innocents.js';
@@ -23,7 +25,9 @@ import type { AmqpTopology } from './amqp-topology.js';
 export interface AmqpConsumerOptions {
   readonly connection: AmqpConnection;
   readonly topology: AmqpTopology;
+  readonly delays: AmqpDelayTopology;
   readonly publisher: AmqpPublisher;
+  readonly deadExchange: AmqpDeadExchange;
   readonly innocents: AmqpInnocents;
   readonly gate: AmqpGate;
   readonly subscription: Subscription;
@@ -103,11 +107,11 @@ export class AmqpConsumer implements Consumer {
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: AmqpConsumerOptions) {
-    const { innocents, publisher, topology, subscription, logger } = options;
+    const { innocents, publisher, topology, deadExchange, subscription, logger } = options;
     this.queues = [...new Set(subscription.queues)];
     this.held = new AmqpHeld(innocents);
     this.sorter = new AmqpSorter({ held: this.held, innocents, publisher, logger });
-    this.settler = new AmqpSettler({ held: this.held, innocents, publisher, topology });
+    this.settler = new AmqpSettler({ held: this.held, innocents, publisher, topology, deadExchange });
     this.unlisten = options.gate.onChange((queue) => this.turned(queue));
   }
 
@@ -136,6 +140,7 @@ export class AmqpConsumer implements Consumer {
 
   /** A lease lives as long as its channel: there is nothing to prolong, only to ask whether that stands. */
   async extend(deliveries: readonly Delivery[]): Promise<readonly ExtendOutcome[]> {
+    this.followDelays();
     await this.session?.proven(PROOF_MS);
     return deliveries.map((delivery) => (this.held.find(delivery) === undefined ? 'lost' : 'extended'));
   }
@@ -155,6 +160,7 @@ export class AmqpConsumer implements Consumer {
     }
     this.queues = wanted;
     gate.lookAgain(this.queues);
+    this.followDelays();
     while (!signal.aborted) {
       const session = await this.live();
       if (this.gateTurned) await this.obey(session);
@@ -257,6 +263,8 @@ export class AmqpConsumer implements Consumer {
     await Promise.all(this.queues.filter((queue) => !gate.knows(queue)).map((queue) => gate.look(queue)));
     if (this.session?.alive === true) return this.session;
     const channel = await connection.createChannel();
+    // It may be a new connection.
+    this.followDelays();
     const session: AmqpSession = new AmqpSession(channel, {
       onLost: (reason, arrivals) => this.lost(session, reason, arrivals),
       onArrival: () => {
@@ -272,6 +280,12 @@ export class AmqpConsumer implements Consumer {
     });
     this.session = session;
     return session;
+  }
+
+  /** What others delay for its queues has to come to them, also on a new connection. Nothing here waits for it. */
+  private followDelays(): void {
+    const { delays } = this.options;
+    for (const queue of this.queues) if (!delays.follows(queue)) delays.follow(queue).catch(() => undefined);
   }
 
   /** A queue was paused or resumed: nothing comes by itself any more, and what came is given back. */

@@ -1,8 +1,9 @@
 import type { Message } from 'amqplib';
 import { BrokerError, systemClock, WakeUp } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
+import { isDelayQueue } from './amqp-delay.js';
 import { amqpError } from './amqp-errors.js';
-import type { OpenedMessage } from './amqp-message.js';
+import type { NativeDeath, OpenedMessage } from './amqp-message.js';
 import { deathOf, idOf, openMessage } from './amqp-message.js';
 import { AmqpSession } from './amqp-session.js';
 import type { AmqpTopology } from './amqp-topology.js';
@@ -107,13 +108,20 @@ const RESOURCE_LOCKED = 405;
 
 function buried(session: AmqpSession, message: Message): Buried {
   const opened = openMessage(message);
+  const death = deathOf(message);
   return {
     id: idOf(opened.message),
     opened,
-    diedAt: opened.epitaph?.diedAt ?? deathOf(message) ?? 0,
-    reason: opened.epitaph?.reason ?? (deathOf(message) === undefined ? '' : HOMELESS_REASON),
+    diedAt: opened.epitaph?.diedAt ?? death?.at ?? 0,
+    reason: opened.epitaph?.reason ?? reasonOf(death),
     remove: () => session.ack(message),
   };
+}
+
+/** Of what no worker has put here: the levels of delay, or a policy of the operator's. */
+function reasonOf(death: NativeDeath | undefined): string {
+  if (death === undefined) return '';
+  return isDelayQueue(death.queue) ? HOMELESS_REASON : `${death.reason} in the queue ${death.queue}`;
 }
 
 function busy(queue: string): BrokerError {

@@ -119,6 +119,11 @@ export interface AmqpEntrance {
   readonly queue: string;
 }
 
+/** Is it one of those in which delayed messages wait? */
+export function isDelayQueue(queue: string): boolean {
+  return /^(celery_delayed_\d+|taskqueue\.delayed\.\d+ms)$/.test(queue);
+}
+
 function delayedKey(seconds: number, queue: string): string {
   return `${seconds.toString(2).padStart(LEVELS, '0').split('').join('.')}.${queue}`;
 }

@@ -2,7 +2,9 @@ import type { Broker, Driver, DriverContext, Logger, PubSub, QueueInspector, Res
 import { silentLogger } from '@taskqueue/core';
 import { AmqpBroker } from './amqp-broker.js';
 import { AmqpConnection, within } from './amqp-connection.js';
+import { AmqpDeadExchange } from './amqp-dead-exchange.js';
 import { AmqpDeadLetters } from './amqp-dead-letters.js';
+import { AmqpDelayTopology } from './amqp-delay-topology.js';
 import type { FleetNews } from './amqp-fleet.js';
 import { AmqpFleet } from './amqp-fleet.js';
 import { AmqpGate } from './amqp-gate.js';
@@ -44,7 +46,9 @@ class AmqpDriver implements Driver {
   private readonly amqpPubSub: AmqpPubSub;
   private readonly amqpBroker: AmqpBroker;
   private readonly publisher: AmqpPublisher;
+  private readonly deadExchange: AmqpDeadExchange;
   private readonly topology: AmqpTopology;
+  private readonly delays: AmqpDelayTopology;
   private readonly consuming: AmqpConnection;
   private readonly publishing: AmqpConnection;
   private readonly delaying: AmqpConnection;
@@ -57,10 +61,17 @@ class AmqpDriver implements Driver {
     this.publishing = new AmqpConnection(options, 'publishing', logger);
     this.delaying = new AmqpConnection(options, 'delaying', logger);
     this.topology = new AmqpTopology(this.consuming, options);
+    this.delays = new AmqpDelayTopology({
+      connection: this.consuming,
+      topology: this.topology,
+      settings: options,
+      logger,
+    });
     this.publisher = new AmqpPublisher({
       connection: this.publishing,
       delaying: this.delaying,
       topology: this.topology,
+      delays: this.delays,
       settings: options,
     });
     this.amqpPubSub = new AmqpPubSub({
@@ -70,11 +81,18 @@ class AmqpDriver implements Driver {
       maxMessageBytes: options.maxMessageBytes,
       logger,
     });
+    this.deadExchange = new AmqpDeadExchange({ pubsub: this.amqpPubSub, logger });
     const fleet = new AmqpFleet({ pubsub: this.amqpPubSub, logger, onNews: (news) => this.hear(news) });
     const { innocents, topology, publisher } = this;
     const parts = { connection: this.consuming, topology, publisher, innocents, fleet, logger };
     this.gate = new AmqpGate(parts);
-    this.amqpBroker = new AmqpBroker({ ...parts, gate: this.gate, settings: options });
+    this.amqpBroker = new AmqpBroker({
+      ...parts,
+      delays: this.delays,
+      deadExchange: this.deadExchange,
+      gate: this.gate,
+      settings: options,
+    });
     this.inspector = new AmqpInspector({
       ...parts,
       gate: this.gate,
@@ -110,8 +128,10 @@ class AmqpDriver implements Driver {
     this.connecting = undefined;
     await this.amqpBroker.close();
     await this.rpcResults.close();
+    await this.deadExchange.close();
     await this.amqpPubSub.close();
     await this.publisher.close();
+    this.delays.close();
     await Promise.all([this.consuming, this.publishing, this.delaying].map((connection) => connection.close()));
   }
 

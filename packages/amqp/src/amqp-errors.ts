@@ -53,6 +53,16 @@ export function publishRefused(
   });
 }
 
+/** Did the server say that something is not there? Of what `amqpError` made. */
+export function isNotFound(error: unknown): boolean {
+  return (error as { fields?: { reply?: unknown } }).fields?.reply === REPLY_CODES.notFound;
+}
+
+/** What the server said, by its number; undefined for everything else. Of what the client rejected with. */
+export function replyCode(error: unknown): unknown {
+  return (error as { code?: unknown } | undefined)?.code;
+}
+
 /** What the server or the client said, as one of ours. Causes are left out: they may hold what is secret. */
 export function amqpError(error: unknown): Error {
   if (error instanceof BrokerError) return error;

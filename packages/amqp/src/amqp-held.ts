@@ -1,5 +1,5 @@
 import type { Message } from 'amqplib';
-import type { Delivery } from '@taskqueue/core';
+import type { Delivery, EncodedMessage } from '@taskqueue/core';
 import type { AmqpInnocents } from './amqp-innocents.js';
 import type { Counters } from './amqp-message.js';
 import { idOf } from './amqp-message.js';
@@ -17,6 +17,8 @@ export interface Held {
   busy: boolean;
   /** What takes its place is in the broker; only the acknowledgement is missing. */
   replaced: boolean;
+  /** As which it is being sent to the dead letters. */
+  letter: EncodedMessage | undefined;
 }
 
 /** What a delivery carries to find it again. A settled or lost one finds nothing. */

@@ -60,6 +60,8 @@ interface DeadPage {
  */
 export class AmqpInspector implements QueueInspector {
   readonly cannotTell: readonly QueueFact[];
+  /** Whose dead letters somebody asked for: what was shown can be put back. */
+  private readonly lookedAt = new Set<string>();
 
   constructor(private readonly options: AmqpInspectorOptions) {
     this.cannotTell = options.management === undefined ? ['delayed', 'leased', 'oldestReadyMs'] : ['delayed'];
@@ -109,6 +111,7 @@ export class AmqpInspector implements QueueInspector {
   }): Promise<DeadPage> {
     checkListLimit(query.limit);
     const before = parsePlace(query.cursor);
+    if (query.queue !== undefined) this.lookedAt.add(query.queue);
     const queues = query.queue === undefined ? await this.queuesWithDead() : [query.queue];
     const read = (queue: string): Promise<DeadLetter[]> =>
       this.options.deadLetters.with(queue, (letters) => Promise.resolve(letters.map((one) => deadLetter(queue, one))));
@@ -152,7 +155,7 @@ export class AmqpInspector implements QueueInspector {
     const { topology, management } = this.options;
     const managed = [...((await management?.queues())?.values() ?? [])];
     const listed = managed.flatMap(({ name, ready }) => (ready > 0 ? (queueOfDead(name) ?? []) : []));
-    return [...new Set([...topology.queues, ...listed])].sort();
+    return [...new Set([...topology.queues, ...this.lookedAt, ...listed])].sort();
   }
 
   private async peekReady(queue: string, limit: number): Promise<readonly QueuedMessage[]> {

@@ -2,6 +2,7 @@ import type { Message, Options } from 'amqplib';
 import type { EncodedMessage, MessageProperties, OutgoingMessage } from '@taskqueue/core';
 import { bodySize, cannotBeSent, checkQueueName, UsageError } from '@taskqueue/core';
 import { MOST_URGENT } from './amqp-options.js';
+import { amqpTable } from './amqp-table.js';
 
 /**
  * Ours in a message's headers, as one table, put in when it is published and taken out when it is received. A message of
@@ -108,7 +109,7 @@ export function taskOptions(outgoing: OutgoingMessage, counters: Counters): Opti
 /** How the client takes any message, with headers of ours beside its own. */
 export function publishOptions(message: EncodedMessage, more: Readonly<Record<string, unknown>> = {}): Options.Publish {
   const options: Record<string, unknown> = {
-    headers: { ...message.headers, ...more },
+    headers: amqpTable({ ...message.headers, ...more }),
     contentType: message.contentType,
     contentEncoding: message.contentEncoding,
   };
@@ -148,13 +149,22 @@ export function openMessage(received: Message): OpenedMessage {
   };
 }
 
-/** When the broker itself put it aside last, epoch milliseconds, whole seconds; undefined where it did not. */
-export function deathOf({ properties }: Message): number | undefined {
+/** How the broker itself put a message aside last. */
+export interface NativeDeath {
+  readonly queue: string;
+  /** `expired`, `rejected`, `maxlen` or `delivery_limit`. */
+  readonly reason: string;
+  /** Epoch milliseconds, whole seconds. */
+  readonly at: number;
+}
+
+/** Undefined for what the broker has not put aside. */
+export function deathOf({ properties }: Message): NativeDeath | undefined {
   const deaths: unknown = properties.headers?.['x-death'];
-  if (!Array.isArray(deaths)) return undefined;
-  const times = deaths.flatMap((death) => (isRecord(death) && isRecord(death['time']) ? [death['time']['value']] : []));
-  const seconds = Math.max(...times.map((time) => count(time) ?? 0));
-  return seconds > 0 ? seconds * 1_000 : undefined;
+  const last: unknown = Array.isArray(deaths) ? deaths[0] : undefined;
+  if (!isRecord(last)) return undefined;
+  const seconds = isRecord(last['time']) ? count(last['time']['value']) : undefined;
+  return { queue: textOr(last['queue'], ''), reason: textOr(last['reason'], ''), at: (seconds ?? 0) * 1_000 };
 }
 
 /** Header `id`, or what the publisher called it otherwise. */

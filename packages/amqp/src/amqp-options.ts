@@ -30,7 +30,7 @@ export interface AmqpDriverOptions {
    * Default 5 000.
    */
   readonly blockedTimeoutMs?: number;
-  /** How long to wait for the broker's confirmation of a message. Default 30 000. */
+  /** How long to wait for the broker's confirmation of a message, since it confirmed one of the same queue. Default 30 000. */
   readonly confirmTimeoutMs?: number;
   /**
    * What `consumer_timeout` is in rabbitmq.conf: the server does not tell. A worker whose tasks may run for longer warns when

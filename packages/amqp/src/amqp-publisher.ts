@@ -3,6 +3,7 @@ import type { OutgoingMessage, PublishOutcome } from '@taskqueue/core';
 import { bodyBytes, deferred, systemClock, UsageError } from '@taskqueue/core';
 import type { AmqpConnection } from './amqp-connection.js';
 import { delayOf, entranceOf } from './amqp-delay.js';
+import type { AmqpDelayTopology } from './amqp-delay-topology.js';
 import { amqpError, fateUnknown, notConnected, publishingBlocked, publishRefused, queueSilent } from './amqp-errors.js';
 import { AmqpLane } from './amqp-lane.js';
 import type { Counters } from './amqp-message.js';
@@ -16,6 +17,7 @@ export interface AmqpPublisherOptions {
   /** For delayed messages; it is opened with the first of them. */
   readonly delaying: AmqpConnection;
   readonly topology: AmqpTopology;
+  readonly delays: AmqpDelayTopology;
   readonly settings: ResolvedAmqpOptions;
 }
 
@@ -43,6 +45,8 @@ interface InFlight {
 }
 
 const SWEEP_MS = 500;
+/** A look that comes so much too late was kept by a busy or frozen process, and confirmations may lie unread. */
+const LATE_MS = 500;
 const CLOSE_PATIENCE_MS = 1_000;
 
 /**
@@ -64,10 +68,13 @@ export class AmqpPublisher {
   private readonly delaying: AmqpLane;
   private readonly silent: AmqpSilentQueues;
   private readonly inFlight = new Set<InFlight>();
+  /** When a queue confirmed something last, monotonic; of those for which something is in flight. */
+  private readonly confirmedAt = new Map<string, number>();
   private sweeper: NodeJS.Timeout | undefined;
+  private sweepDueAt = 0;
 
   constructor(private readonly options: AmqpPublisherOptions) {
-    const { connection, delaying, topology, settings } = options;
+    const { connection, delaying, delays, settings } = options;
     const { blockedTimeoutMs } = settings;
     const lane = (itsConnection: AmqpConnection): AmqpLane =>
       new AmqpLane({
@@ -75,7 +82,7 @@ export class AmqpPublisher {
         blockedTimeoutMs,
         onReturn: (message) => this.returned(message),
         // One of the levels was deleted.
-        onExchangeGone: () => topology.forgetAll(),
+        onExchangeGone: () => delays.forgetAll(),
         onBlocked: () => {
           if (blockedTimeoutMs === 0) this.giveUp();
         },
@@ -173,15 +180,15 @@ export class AmqpPublisher {
   }
 
   private isReady({ queue, waitsIn }: PlacedMessage): boolean {
-    const { topology } = this.options;
-    return queue === undefined || (topology.has(queue) && (waitsIn === undefined || topology.hasDelay(queue)));
+    const { topology, delays } = this.options;
+    return queue === undefined || (waitsIn === undefined ? topology.has(queue) : delays.has(queue));
   }
 
   private async prepare(lane: AmqpLane, placed: PlacedMessage): Promise<ConfirmChannel> {
-    const { topology } = this.options;
+    const { topology, delays } = this.options;
     const { queue, waitsIn } = placed;
     if (queue !== undefined && !this.isReady(placed)) {
-      await (waitsIn === undefined ? topology.ensureQueue(queue) : topology.ensureDelay(queue));
+      await (waitsIn === undefined ? topology.ensureQueue(queue) : delays.ensure(queue));
     }
     return lane.open();
   }
@@ -203,15 +210,19 @@ export class AmqpPublisher {
       return;
     }
     this.inFlight.add(entry);
-    this.sweeper ??= setTimeout(() => this.sweep(), SWEEP_MS);
+    if (placed.waitsIn !== undefined && placed.queue !== undefined) this.options.delays.use(placed.queue);
+    if (this.sweeper === undefined) this.sweepLater();
   }
 
   private confirmed(entry: InFlight, error: Error | null): void {
     if (!this.inFlight.has(entry)) return;
     const { waitsIn } = entry.placed;
-    if (error === null && waitsIn !== undefined) this.silent.remove(waitsIn);
+    const isNack = error?.message.includes('nack') === true;
+    if (error === null || isNack) {
+      this.confirmedAt.set(waitingFor(entry), performance.now());
+      if (waitsIn !== undefined) this.silent.remove(waitsIn);
+    }
     if (error !== null) {
-      const isNack = error.message.includes('nack');
       const fields = { queue: entry.placed.queue };
       if (!isNack) this.end(entry, unknown('the connection was lost before it confirmed the message'));
       else this.end(entry, refused('it refused it (nack); the queue is full, or has lost its majority', fields, true));
@@ -228,8 +239,8 @@ export class AmqpPublisher {
       return;
     }
     this.inFlight.delete(entry);
-    this.options.topology.forget(placed.queue, entry.sentAt);
-    if (placed.waitsIn !== undefined) this.options.topology.forgetLevels(entry.sentAt);
+    if (placed.waitsIn === undefined) this.options.topology.forget(placed.queue, entry.sentAt);
+    else this.options.delays.forget(placed.queue, entry.sentAt);
     this.dispatch(placed, entry.end, true);
   }
 
@@ -249,13 +260,19 @@ export class AmqpPublisher {
     if (this.inFlight.delete(entry)) entry.end(outcome);
   }
 
-  private sweep(): void {
-    this.sweeper = undefined;
-    this.giveUp();
-    if (this.inFlight.size > 0) this.sweeper = setTimeout(() => this.sweep(), SWEEP_MS);
+  private sweepLater(): void {
+    this.sweepDueAt = performance.now() + SWEEP_MS;
+    this.sweeper = setTimeout(() => this.sweep(), SWEEP_MS);
   }
 
-  /** Ends what has waited for its confirmation too long. */
+  private sweep(): void {
+    this.sweeper = undefined;
+    if (performance.now() - this.sweepDueAt < LATE_MS) this.giveUp();
+    if (this.inFlight.size > 0) this.sweepLater();
+    else this.confirmedAt.clear();
+  }
+
+  /** Ends what has waited for its confirmation too long. What is sent at once is confirmed one after the other, so the last one counts. */
   private giveUp(): void {
     const { blockedTimeoutMs, confirmTimeoutMs } = this.options.settings;
     const now = performance.now();
@@ -263,9 +280,10 @@ export class AmqpPublisher {
     for (const entry of this.inFlight) {
       const { lane, placed, sentAt } = entry;
       const blocked = lane.blockedTooLong(now);
+      const since = Math.max(sentAt, this.confirmedAt.get(waitingFor(entry)) ?? 0);
       if (blocked !== undefined && now - sentAt >= blockedTimeoutMs) {
         this.end(entry, { status: 'unknown', error: publishingBlocked(blocked, blockedTimeoutMs, true) });
-      } else if (now - sentAt >= confirmTimeoutMs) {
+      } else if (now - since >= confirmTimeoutMs) {
         if (placed.waitsIn === undefined || lane.isBlocked) {
           this.end(entry, unknown(`it did not confirm the message within ${confirmTimeoutMs} ms`));
         } else silent.add(placed.waitsIn);
@@ -285,6 +303,11 @@ export class AmqpPublisher {
     }
     this.delaying.renew(`${[...queues].join(', ')} confirms nothing`);
   }
+}
+
+/** The queue that is to confirm it. */
+function waitingFor({ placed }: InFlight): string {
+  return placed.waitsIn ?? placed.key;
 }
 
 function unknown(reason: string): PublishOutcome {

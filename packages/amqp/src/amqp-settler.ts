@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Delivery, PublishOutcome, SettleOutcome, Settlement } from '@taskqueue/core';
+import type { Delivery, EncodedMessage, PublishOutcome, SettleOutcome, Settlement } from '@taskqueue/core';
 import { bodyBytes, systemClock } from '@taskqueue/core';
+import type { AmqpDeadExchange } from './amqp-dead-exchange.js';
 import type { AmqpHeld, Held } from './amqp-held.js';
 import type { AmqpInnocents } from './amqp-innocents.js';
 import { epitaphHeaders, idOf, outgoingFrom, publishOptions } from './amqp-message.js';
@@ -13,6 +14,7 @@ export interface AmqpSettlerOptions {
   readonly innocents: AmqpInnocents;
   readonly publisher: AmqpPublisher;
   readonly topology: AmqpTopology;
+  readonly deadExchange: AmqpDeadExchange;
 }
 
 /**
@@ -61,6 +63,7 @@ export class AmqpSettler {
 
   private replacement(settlement: Settlement, held: Held | undefined): Promise<PlacedMessage> | undefined {
     if (held === undefined || held.replaced) return undefined;
+    held.letter = undefined;
     switch (settlement.kind) {
       case 'ack':
         return undefined;
@@ -80,20 +83,18 @@ export class AmqpSettler {
     return this.options.publisher.placeAsIs(outgoing, { ...counters, runs: delivery.run });
   }
 
-  private async deadLetter({ delivery, counters }: Held, reason: string): Promise<PlacedMessage> {
-    const { message, queue, run } = delivery;
+  private async deadLetter(held: Held, reason: string): Promise<PlacedMessage> {
+    const { queue } = held.delivery;
     await this.options.topology.ensureDead(queue);
-    const epitaph = { queue, reason, diedAt: systemClock.now() };
-    const headers = epitaphHeaders({ ...counters, runs: run }, epitaph);
-    const { expiration: _expiration, ...properties } = message.properties;
-    const options = publishOptions({ ...message, properties }, headers);
+    const letter = letterOf(held, reason);
+    held.letter = letter;
     return {
       queue: undefined,
       waitsIn: undefined,
       exchange: '',
       key: deadQueue(queue),
-      body: bodyBytes(message.body),
-      options: { ...options, messageId: idOf(message) || randomUUID(), deliveryMode: 2, mandatory: true },
+      body: bodyBytes(letter.body),
+      options: { ...publishOptions(letter), mandatory: true },
     };
   }
 
@@ -111,8 +112,10 @@ export class AmqpSettler {
     let failure: Error | undefined;
     outcomes.forEach((outcome, position) => {
       const held = claimed[indexes[position] as number] as Held;
-      if (!('error' in outcome)) held.replaced = true;
-      else {
+      if (!('error' in outcome)) {
+        held.replaced = true;
+        if (held.letter !== undefined) this.options.deadExchange.tell(held.delivery.queue, held.letter);
+      } else {
         failure ??= outcome.error;
         // The queue of the dead may be gone.
         this.options.topology.forget(held.delivery.queue);
@@ -131,6 +134,18 @@ export class AmqpSettler {
     }
     return session.ack(message) ? 'settled' : 'lost';
   }
+}
+
+/** Reason and counters are in its headers. It is kept for longer than its sender may have wished. */
+function letterOf({ delivery, counters }: Held, reason: string): EncodedMessage {
+  const { message, queue, run } = delivery;
+  const { expiration: _expiration, ...properties } = message.properties;
+  const epitaph = epitaphHeaders({ ...counters, runs: run }, { queue, reason, diedAt: systemClock.now() });
+  return {
+    ...message,
+    headers: { ...message.headers, ...epitaph },
+    properties: { ...properties, message_id: idOf(message) || randomUUID(), delivery_mode: 2 },
+  };
 }
 
 /** It would come back looking like what was lost. */

@@ -118,7 +118,7 @@ export class AmqpSorter {
       redelivered: run > 1,
       ...(counters.at === undefined ? {} : { enqueuedAt: counters.at }),
     };
-    held.add({ delivery, session, message, counters, deliveries, busy: false, replaced: false });
+    held.add({ delivery, session, message, counters, deliveries, busy: false, replaced: false, letter: undefined });
     return delivery;
   }
 

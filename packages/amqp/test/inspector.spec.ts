@@ -110,6 +110,24 @@ describe.skipIf(amqpUrl === undefined)('the inspector', () => {
     await admin.close();
   });
 
+  it('puts back what it has shown of a queue that this process never declared', async () => {
+    const queue = newQueue();
+    const consumer = await opened.consume([queue]);
+    await opened.broker.publish([outgoing(queue)]);
+    const [delivery] = await take(consumer, 1);
+    await consumer.settle([{ kind: 'dead-letter', delivery: delivery!, reason: 'not now' }]);
+    const stranger = await openDriver({ url: amqpUrl as string });
+    const inspector = stranger.driver.inspector!;
+    const shown = await inspector.deadLetters({ queue, limit: 5 });
+    const ids = shown.messages.map(({ id }) => id);
+    expect(ids).toEqual([idOf(delivery!)]);
+    expect(await inspector.redrive(ids)).toEqual(ids);
+    const [again] = await take(consumer, 1);
+    expect(idOf(again!)).toBe(ids[0]);
+    await consumer.settle([ack(again!)]);
+    await stranger.driver.close();
+  });
+
   it('uses queues of its own that were declared otherwise', async () => {
     const queue = newQueue();
     const admin = await connect(amqpUrl as string);

@@ -94,6 +94,18 @@ describe.skipIf(amqpUrl === undefined)('publishing', () => {
     await small.dispose();
   });
 
+  it('is not given up by a process that was too busy to read the confirmations in time', async () => {
+    const queue = newQueue();
+    const busy = await openDriver({ url: amqpUrl as string, confirmTimeoutMs: 700 });
+    const both = [outgoing(queue), outgoing(queue, { delayMs: 2_000 })];
+    for (const outcome of await busy.broker.publish(both)) expect(outcome).toEqual({ status: 'accepted' });
+    const publishing = busy.broker.publish([outgoing(queue), outgoing(queue, { delayMs: 2_000 })]);
+    const until = performance.now() + 2_000;
+    while (performance.now() < until);
+    for (const outcome of await publishing) expect(outcome).toEqual({ status: 'accepted' });
+    await busy.dispose();
+  });
+
   it('cannot be part of a transaction', async () => {
     await expect(opened.broker.publish([outgoing(newQueue())], { transaction: {} })).rejects.toMatchObject({
       code: 'CAPABILITY_UNSUPPORTED',

@@ -3,6 +3,7 @@ export { systemClock } from './ambient/clock.js';
 export type { Clock, ClockTimer } from './ambient/clock.js';
 export { silentLogger } from './ambient/logger.js';
 export type { Logger } from './ambient/logger.js';
+export { stopSignals } from './ambient/stop-signals.js';
 export { VERSION } from './ambient/version.js';
 export { newTaskId, occurrenceTaskId } from './ambient/ids.js';
 // For drivers: waiting without polling, sending in few calls

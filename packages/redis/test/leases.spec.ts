@@ -99,6 +99,26 @@ describe.skipIf(redisUrl === undefined)('leases in Redis', () => {
     ]);
   });
 
+  it('end in their order: a follow-up with the id of one that was acknowledged before it in the batch is a new message', async () => {
+    const queue = `q-${randomUUID()}`;
+    const consumer = await opened.consume([queue]);
+    await opened.broker.publish([outgoing(queue), outgoing(queue)]);
+    const [one, two] = (await take(consumer, 2)) as [never, never];
+    const result = { taskId: String(idOf(one)), state: 'SUCCESS' as const, name: 't', run: 1, attempts: 1 };
+    const again = outgoing(queue, { id: String(idOf(one)) });
+    const settle = await consumer.settle([
+      { kind: 'ack', delivery: one, effects: { results: [result] } },
+      { kind: 'ack', delivery: two, effects: { publish: [again] } },
+    ]);
+    expect(settle).toEqual(['settled', 'settled']);
+    expect(await facts(queue)).toEqual([1, 0, 0, 0]);
+    const [third] = await take(consumer, 1);
+    expect(idOf(third as never)).toBe(again.id);
+    // It is known again, and not taken twice.
+    await opened.broker.publish([again]);
+    expect(await facts(queue)).toEqual([0, 0, 1, 0]);
+  });
+
   it('of many messages are recovered in batches, in the order in which they were taken', async () => {
     const queue = `q-${randomUUID()}`;
     const messages = Array.from({ length: 250 }, () => outgoing(queue));

@@ -128,6 +128,8 @@ def request(self, *_args):
         'priority': it.delivery_info.get('priority'),
         'headers': it.headers,
         'trace': it.get('trace'),
+        'traceparent': it.get('traceparent'),
+        'numbers': it.get('numbers'),
         'at': time.time(),
     }
 

@@ -41,11 +41,16 @@ export function readRevokeCommand(
   const { method, arguments: given } = command;
   if (method === 'revoke_by_stamped_headers') {
     const taskIds = stampRevocationIds(given['headers']);
-    return taskIds && { taskIds, terminate: given['terminate'] === true, isStored: message.headers[STORED] === true };
+    return taskIds && { taskIds, terminate: saysTerminate(given), isStored: message.headers[STORED] === true };
   }
   if (method !== 'revoke' && method !== 'terminate') return undefined;
   const taskIds = [given['task_id']].flat().filter((id): id is string => typeof id === 'string');
   if (taskIds.length === 0) return undefined;
-  const terminate = method === 'terminate' || given['terminate'] === true;
+  const terminate = method === 'terminate' || saysTerminate(given);
   return { taskIds, terminate, isStored: message.headers[STORED] === true };
+}
+
+/** Whatever is true to Python: Flower says 1. */
+export function saysTerminate(given: Readonly<Record<string, unknown>>): boolean {
+  return Boolean(given['terminate']);
 }

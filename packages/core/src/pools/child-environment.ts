@@ -52,18 +52,22 @@ const ALLOWED = [
 ];
 
 /** The part of an environment that children get; `more` are names, with a `*` at the end for anything. */
-export function childEnvironment(env: Environment, more: readonly string[] = []): Record<string, string> {
+export function childEnvironment(
+  env: Environment,
+  more: readonly string[] = [],
+  platform: NodeJS.Platform = process.platform,
+): Record<string, string> {
   const patterns = [...ALLOWED, ...more];
   const entries = Object.entries(env).filter(
     (entry): entry is [string, string] =>
-      entry[1] !== undefined && patterns.some((pattern) => isMeant(pattern, entry[0])),
+      entry[1] !== undefined && patterns.some((pattern) => isMeant(pattern, entry[0], platform)),
   );
   return Object.fromEntries(entries);
 }
 
-/** Names are compared as Windows does where it is Windows's own name, which is written in capitals here. */
-function isMeant(pattern: string, name: string): boolean {
-  const actual = process.platform === 'win32' ? name.toUpperCase() : name;
-  const wanted = process.platform === 'win32' ? pattern.toUpperCase() : pattern;
+/** Windows's own names are `Path` and `SystemRoot`, in whatever case; elsewhere `path` is another name. */
+function isMeant(pattern: string, name: string, platform: NodeJS.Platform): boolean {
+  const actual = platform === 'win32' ? name.toUpperCase() : name;
+  const wanted = platform === 'win32' ? pattern.toUpperCase() : pattern;
   return wanted.endsWith('*') ? actual.startsWith(wanted.slice(0, -1)) : actual === wanted;
 }

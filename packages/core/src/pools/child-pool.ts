@@ -129,6 +129,12 @@ export class ChildPool implements ExecutionPool {
     this.announce();
   }
 
+  processes(): ReadonlyMap<number, Execution | undefined> {
+    return new Map(
+      [...this.children].flatMap(({ pid, execution }) => (pid === undefined ? [] : [[pid, execution] as const])),
+    );
+  }
+
   onIdle(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

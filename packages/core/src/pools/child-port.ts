@@ -1,5 +1,6 @@
 import { parentPort, Worker as Thread } from 'node:worker_threads';
 import { compiledModule } from '../ambient/compiled-module.js';
+import { stopSignals } from '../ambient/stop-signals.js';
 import { CHILD_MARKER } from './child.js';
 import type { FromChild, ToChild } from './pool-protocol.js';
 
@@ -35,7 +36,7 @@ function threadPort(port: NonNullable<typeof parentPort>): ChildPort {
 }
 
 function processPort(worker: number): ChildPort {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+  for (const signal of stopSignals()) process.on(signal, () => undefined);
   watchWorker(worker);
   return {
     send: (message) => {

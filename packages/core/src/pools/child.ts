@@ -4,6 +4,8 @@ import type { FromChild, ToChild } from './pool-protocol.js';
 export interface Child {
   /** For logs: `child 4711`, `thread 3`. */
   readonly name: string;
+  /** Of a process of its own that has started. */
+  readonly pid?: number | undefined;
   /** To one that has gone: nothing happens. */
   send(message: ToChild): void;
   /** Ends it whatever it does. `exited` is called when it has gone. */

@@ -87,6 +87,15 @@ export class PooledChild {
     return this.child.name;
   }
 
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** What it runs. */
+  get execution(): Execution | undefined {
+    return this.run?.execution;
+  }
+
   /** Only when it is idle. Never rejects. */
   start(execution: Execution, control: ExecutionControl): Promise<Outcome> {
     this.current = 'busy';
@@ -108,7 +117,7 @@ export class PooledChild {
   }
 
   runs(execution: Execution): boolean {
-    return this.run?.execution === execution;
+    return this.execution === execution;
   }
 
   /** Ends its run, if it has one, with this outcome, and itself. */

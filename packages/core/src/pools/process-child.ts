@@ -41,6 +41,7 @@ export function processSpawner({ program, env, clock }: SpawnOptions): SpawnChil
     });
     return {
       name: `child ${child.pid ?? '(not started)'}`,
+      pid: child.pid,
       send: (message) => {
         // It fails where the child has gone, which its exit tells.
         if (child.connected) child.send(message, () => undefined);

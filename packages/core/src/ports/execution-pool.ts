@@ -31,6 +31,8 @@ export interface ExecutionPool {
   resize(size: number): void;
   /** Replaces its children, each as soon as it runs nothing. Absent where there are none. */
   restart?(): void;
+  /** Its processes by pid, and what each of them runs. Absent, or empty, where runs are in the worker's own process. */
+  processes?(): ReadonlyMap<number, Execution | undefined>;
   /** Calls back when a slot becomes free. */
   onIdle(listener: () => void): () => void;
   /**

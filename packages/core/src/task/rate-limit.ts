@@ -40,6 +40,12 @@ export function parseRate(value: unknown): Rate | undefined {
   return perMs >= LEAST_PER_MS && perMs <= MOST_PER_MS ? { count, periodMs } : undefined;
 }
 
+/** As it is written: `10/m`. */
+export function showRate({ count, periodMs }: Rate): string {
+  const [unit = 's'] = Object.entries(UNITS).find(([, ms]) => ms === periodMs) ?? [];
+  return `${count}/${unit}`;
+}
+
 /** The same with its scope. */
 export function parseRateLimit(value: unknown): RateLimit | undefined {
   const {

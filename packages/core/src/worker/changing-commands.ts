@@ -1,6 +1,7 @@
 import { parseAutoscale } from '../config/autoscale.js';
 import { QUEUE_NAME } from '../config/queue-name.js';
 import type { CommandHandler } from '../control/remote-control.js';
+import { saysTerminate } from '../control/revoke-command.js';
 import { stampRevocationIds } from '../control/stamp-revocation.js';
 import { showValue, UsageError } from '../errors/errors.js';
 import { pythonRepr } from '../message/python-repr.js';
@@ -76,11 +77,11 @@ function taskCommands(worker: ChangeableWorker): Record<string, CommandHandler> 
       return { ok: 'time limits set successfully' };
     },
     // Obeyed where revocations are kept; here it is only answered.
-    revoke_by_stamped_headers: ({ headers, terminate }) => {
+    revoke_by_stamped_headers: ({ headers, ...given }) => {
       if (stampRevocationIds(headers) === undefined) {
         throw invalid('headers', headers, "{ stamp: value or [values] }, or ['stamp=value']");
       }
-      const so = terminate === true ? 'flagged as revoked, and terminated' : 'flagged as revoked, but not terminated';
+      const so = `flagged as revoked, ${saysTerminate(given) ? 'and' : 'but not'} terminated`;
       return { ok: `headers ${pythonRepr(headers)} ${so}` };
     },
   };
@@ -101,7 +102,7 @@ function poolCommands(worker: ChangeableWorker): Record<string, CommandHandler> 
     pool_grow: ({ n }) => resized(worker, count(n)),
     pool_shrink: ({ n }) => resized(worker, -count(n)),
     pool_restart: ({ modules, reload }) => {
-      if (reload === true || (Array.isArray(modules) && modules.length > 0)) {
+      if (Boolean(reload) || (Array.isArray(modules) && modules.length > 0)) {
         throw refused('Modules are not reloaded one by one: each child boots the whole program anew.');
       }
       if (pool.restart === undefined) throw refused('This pool has no children; restart the process.');

@@ -69,6 +69,11 @@ export class ConsumedQueues {
     return { max, queues: this.asked };
   }
 
+  /** Whether it is taken from. What was asked for before it was cancelled may come after. */
+  has(queue: string): boolean {
+    return this.isAsSubscribed || this.list.includes(queue);
+  }
+
   /** How many more of it may be here. */
   room(queue: string): number {
     const held = this.held.get(queue);

@@ -16,10 +16,18 @@ export function parkEarly(delivery: Delivery, envelope: TaskEnvelope, now: numbe
   return delayMs <= TOLERANCE_MS ? undefined : postponed(delivery, envelope, delayMs);
 }
 
-/** The message goes back as it is and is delivered after `delayMs`. Losses go on counting, though the broker begins anew. */
-export function postponed(delivery: Delivery, envelope: TaskEnvelope, delayMs: number): Settlement {
+/**
+ * The message goes back as it is and is delivered after `delayMs`. Losses go on counting, though the broker begins anew;
+ * `losses` where there are more of them by now.
+ */
+export function postponed(
+  delivery: Delivery,
+  envelope: TaskEnvelope,
+  delayMs: number,
+  losses: number = lossesOf(delivery, envelope),
+): Settlement {
   const { queue } = delivery;
-  const message = (delivery.lostLeases ?? 0) === 0 ? delivery.message : withLosses(delivery, envelope);
+  const message = losses === (envelope.lostChildren ?? 0) ? delivery.message : withLosses(delivery.message, losses);
   const priority = Math.min(MAX_PRIORITY, Math.max(0, Math.trunc(message.properties.priority ?? 0)));
   return {
     kind: 'replace',
@@ -28,7 +36,6 @@ export function postponed(delivery: Delivery, envelope: TaskEnvelope, delayMs: n
   };
 }
 
-function withLosses(delivery: Delivery, envelope: TaskEnvelope): Delivery['message'] {
-  const { message } = delivery;
-  return { ...message, headers: { ...message.headers, [LOST_CHILDREN]: lossesOf(delivery, envelope) } };
+function withLosses(message: Delivery['message'], losses: number): Delivery['message'] {
+  return { ...message, headers: { ...message.headers, [LOST_CHILDREN]: losses } };
 }

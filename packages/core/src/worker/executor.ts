@@ -3,7 +3,6 @@ import type { Logger } from '../ambient/logger.js';
 import { isStampRevocation, revokedBy } from '../control/stamp-revocation.js';
 import { isTaskQueueError } from '../errors/errors.js';
 import type { DecodeOptions } from '../message/celery-protocol.js';
-import type { PublishEvents } from '../events/publish-events.js';
 import { decodeBody, openEnvelope } from '../message/celery-protocol.js';
 import type { TaskEnvelope, TaskMessage } from '../message/task-message.js';
 import type { Delivery, SettleOutcome, Settlement } from '../ports/delivery.js';
@@ -11,9 +10,9 @@ import type { Execution, ExecutionPool } from '../ports/execution-pool.js';
 import type { EncodedValue, ResultBackend, ResultRecord } from '../ports/result-backend.js';
 import type { Outcome } from '../task/task-outcome.js';
 import type { RegisteredTask, TaskRegistry } from '../task/task-registry.js';
+import { afterFault } from './after-fault.js';
 import { parkEarly, postponed } from './early.js';
 import type { EndedBefore } from './ended-before.js';
-import { followersOf } from './followers.js';
 import type { InterruptReason } from './interruption.js';
 import { afterEarlyAck, interruptError } from './interruption.js';
 import type { Lookahead } from './lookahead.js';
@@ -48,8 +47,6 @@ export interface ExecutorOptions {
   readonly maxLost: number;
   readonly trackStarted: boolean;
   readonly events: WorkerEvents;
-  /** Is told of followers. */
-  readonly published: PublishEvents | undefined;
   /** An early acknowledgement: the run goes on without a lease, which nobody must look for any more. */
   readonly onAcknowledged: (delivery: Delivery) => void;
   /** A delivery ended without having used its slot. */
@@ -113,7 +110,7 @@ export class Executor {
     return peak;
   }
 
-  /** Takes a delivery whose slot is free. Never throws: what goes wrong is logged and left to the lease. */
+  /** Takes a delivery whose slot is free. Never throws: what goes wrong is logged, and the delivery handed back. */
   execute(delivery: Delivery): void {
     try {
       this.process(delivery);
@@ -217,21 +214,24 @@ export class Executor {
     this.options.onRefused();
   }
 
-  private readonly settled = (outcome: SettleOutcome, settlement: Settlement): void => {
-    if (outcome === 'settled') this.options.published?.published(followersOf(settlement));
+  private readonly settled = (_outcome: SettleOutcome, settlement: Settlement): void => {
     this.options.onSettled(settlement.delivery);
   };
 
+  /** The fault is ours. Leases of a consumer may be renewed together, so what is not handed back may stay with us for good. */
   private unprocessed(delivery: Delivery, error: unknown): void {
-    const stack = error instanceof Error ? error.stack : undefined;
-    this.options.logger.error('A delivery could not be processed; its lease will end.', stack, 'Executor');
-    if (this.asking.has(delivery)) this.unreserved(delivery);
-    this.options.onSettled(delivery);
+    const { settler, logger, decoding, maxLost } = this.options;
+    const stack = error instanceof Error ? error.stack : String(error);
+    logger.error('A delivery could not be processed and is handed back.', stack, 'Executor');
+    const run = this.runs.get(delivery);
+    if (run !== undefined) this.finish(run);
+    settler.end(afterFault(delivery, { decoding, maxLost }), this.settled);
+    this.unreserved(delivery);
   }
 
   /** Never rejects. */
   private async run(delivery: Delivery, task: RegisteredTask, message: TaskMessage): Promise<void> {
-    const { settler, clock, events, endedBefore, lookahead, published } = this.options;
+    const { settler, clock, events, endedBefore, lookahead } = this.options;
     const early = task.definition.ack === 'early';
     try {
       const hasToWait = early || this.byTask.has(message.id) || endedBefore.mayHave(delivery, message);
@@ -250,11 +250,8 @@ export class Executor {
       this.finish(run);
       const settlement = this.decide({ run, outcome: early ? afterEarlyAck(outcome, run) : outcome, runtimeMs });
       if (events.heardInFull) events.emit({ type: 'task-ended', task: run.facts, runtimeMs, outcome: outcome.kind });
-      const followers = followersOf(settlement);
-      published?.publishing(followers);
       if (settlement !== undefined && !early) return settler.end(settlement, this.settled);
       if (settlement !== undefined) await settler.complete(settlement);
-      published?.published(followers);
       this.options.onSettled(delivery);
     } catch (error) {
       this.unprocessed(delivery, error);

@@ -173,7 +173,8 @@ export class Fetcher {
     return Math.max(0, capacity);
   }
 
-  private take(deliveries: readonly Delivery[]): void {
+  private take(received: readonly Delivery[]): void {
+    const deliveries = this.stillWanted(received);
     this.options.leases.hold(deliveries);
     this.filledAt = this.options.clock.monotonic();
     // A message that was lost before comes alone and starts first, so that its blame is its own.
@@ -181,6 +182,15 @@ export class Fetcher {
     const fresh = deliveries.filter((delivery) => (delivery.lostLeases ?? 0) === 0);
     this.buffer = [...suspects, ...this.buffer, ...fresh];
     this.drain();
+  }
+
+  /** An answer that was under way when its queue was cancelled is given back. */
+  private stillWanted(received: readonly Delivery[]): readonly Delivery[] {
+    const { queues } = this.options;
+    const others = received.filter(({ queue }) => !queues.has(queue));
+    if (others.length === 0) return received;
+    void this.release(others);
+    return received.filter(({ queue }) => queues.has(queue));
   }
 
   /** What was leased may not be ours any more. */

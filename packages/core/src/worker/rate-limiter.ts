@@ -23,8 +23,13 @@ export type Admission = 'start' | 'parked' | { readonly delayMs: number };
 /** A delivery is held without a slot for so long at most, and so many of one task. */
 const LONGEST_PARK_MS = 1_000;
 const MOST_PARKED = 100;
-/** What is given back comes again within this time, so that a rate that is raised later is felt. */
-const LONGEST_DELAY_MS = 60_000;
+/** The line of those who are given back and have a place reaches so far. */
+const LINE_MS = 60_000;
+/** Who has no place in it asks again no sooner, and no later: so that a rate that is raised later is felt. */
+const SOONEST_ASK_MS = LINE_MS / 2;
+const LATEST_ASK_MS = 600_000;
+/** Of a slow task's backlog no more ask again in a second, unless that would take it longer than the latest. */
+const LONGEST_BETWEEN_ASKS_MS = 200;
 /** Of rates beyond 50 a second, starts may come this much before their instant: timers are no finer. */
 const SLACK_MS = 5;
 const FINE_INTERVAL_MS = 20;
@@ -41,12 +46,16 @@ const ASK_AGAIN_MS = 500;
  *   a slot is free ─────────────────────────────────────────────► STARTS; the next instant is 1/rate later
  *        ▲  │ not yet
  *        │  ├──within a second, and fewer than 100 wait────► PARKED ──its instant──► first in line for a slot ─┐
- *        │  └──otherwise───► GIVEN BACK to the broker with a delay: its place in the line, at most a minute  │
+ *        │  └──otherwise───► GIVEN BACK to the broker with a delay                                           │
+ *        │                    ├─ a place in the line of the next minute ─► comes when it is its turn          │
+ *        │                    └─ the line is full ─► asks again, half a minute to ten minutes later           │
  *        └───────────────────────────────────────────────────────────────────────────────────────────────────┘
  * ```
  *
  * Of a rate for this worker, starts are 1/rate apart, as Celery has it, so in no period are there more than the rate says.
- * Those who are given back come again 1/rate apart as well: a backlog of thousands is not turned over all the time.
+ * Those who are given back have places 1/rate apart as well. Beyond the minute nobody has a place: they would have to be
+ * remembered, and a rate that is raised would not be felt. They ask again one after the other, twice as often as
+ * tasks start, so the line never runs out of them, and a backlog of thousands neither falls due at once nor is turned over all the time.
  *
  * A rate of the cluster is kept in the lock store: a permit is a start, and lives for one period. Asking takes a call, and so
  * such a delivery is PARKED while it is asked for; a slot is waited for after the answer.
@@ -119,6 +128,7 @@ export class RateLimiter {
         intervalMs,
         nextAt: -Infinity,
         backAt: -Infinity,
+        askAt: -Infinity,
         parked: [],
         resumed: new WeakSet(),
         asking: new Set(),
@@ -147,11 +157,19 @@ export class RateLimiter {
     return 'parked';
   }
 
-  /** A place in the line of those who come again. */
+  /** For how long one that is given back stays away: until its place in the line, or until it may ask for one again. */
   private placeBehind(line: Line, waitMs: number): number {
     const now = this.options.clock.monotonic();
-    const at = Math.min(Math.max(line.backAt, now + waitMs), now + LONGEST_DELAY_MS);
+    const at = Math.max(line.backAt, now + waitMs);
+    if (at - now > LINE_MS) return this.askAgainIn(line, now);
     line.backAt = at + line.intervalMs;
+    return at - now;
+  }
+
+  private askAgainIn(line: Line, now: number): number {
+    const at = Math.max(line.askAt, now + SOONEST_ASK_MS);
+    const isLast = at - now >= LATEST_ASK_MS;
+    line.askAt = isLast ? now + SOONEST_ASK_MS : at + Math.min(line.intervalMs / 2, LONGEST_BETWEEN_ASKS_MS);
     return at - now;
   }
 
@@ -223,8 +241,10 @@ interface Line {
   readonly intervalMs: number;
   /** Before it nothing starts. */
   nextAt: number;
-  /** When the next one that is given back comes again. */
+  /** The first place in the line of those who are given back that is free. */
   backAt: number;
+  /** When the next one without a place asks again. */
+  askAt: number;
   parked: Delivery[];
   /** Taken out of `parked` because their instant had come. */
   readonly resumed: WeakSet<Delivery>;

@@ -11,6 +11,7 @@ import type { Delivery } from '../ports/delivery.js';
 import type { ChangeableWorker } from './changing-commands.js';
 import { changingCommands } from './changing-commands.js';
 import type { Presence } from './presence.js';
+import { registeredTasks } from './registered-tasks.js';
 import type { Run } from './run.js';
 
 /** What commands look at and change. */
@@ -45,11 +46,11 @@ export function remoteCommands(
   const startedAt = worker.clock.monotonic();
   const asking: Record<string, CommandHandler> = {
     ping: () => ({ ok: 'pong' }),
-    active: () => worker.active().map((run) => activeTask(run, worker.name)),
+    active: () => worker.active().map((run) => activeTask(run, worker)),
     reserved: () => worker.reserved().flatMap((delivery) => reservedTask(delivery, worker)),
     scheduled: () => [],
     revoked: () => worker.revoked(),
-    registered: () => worker.registry.names(),
+    registered: ({ taskinfoitems }) => registeredTasks(worker.registry, worker.parts.rates, taskinfoitems),
     active_queues: () => worker.parts.queues.names.map(activeQueue),
     query_task: ({ ids }) => queryTasks([ids].flat(), worker),
     stats: () => stats(worker, Math.floor((worker.clock.monotonic() - startedAt) / 1_000)),
@@ -89,18 +90,19 @@ export function needsSignature(method: string): boolean {
   return !ASKING.has(method);
 }
 
-function activeTask({ message, delivery, startedAt }: Run, worker: string) {
+function activeTask({ message, delivery, startedAt }: Run, { name, pool }: CommandedWorker) {
+  const [pid] = [...(pool.processes?.() ?? [])].find(([, execution]) => execution?.message.id === message.id) ?? [];
   return {
     id: message.id,
     name: message.task,
     args: message.argsRepr ?? pythonRepr(message.args, { tuple: true }),
     kwargs: message.kwargsRepr ?? pythonRepr(message.kwargs),
     type: message.task,
-    hostname: worker,
+    hostname: name,
     time_start: startedAt / 1_000,
     acknowledged: false,
     delivery_info: deliveryInfo(delivery, message.priority),
-    worker_pid: process.pid,
+    worker_pid: pid ?? process.pid,
   };
 }
 
@@ -157,15 +159,17 @@ function activeQueue(name: string) {
 }
 
 function queryTasks(ids: readonly unknown[], worker: CommandedWorker) {
-  const active = worker.active().map((run) => ['active', activeTask(run, worker.name)] as const);
+  const active = worker.active().map((run) => ['active', activeTask(run, worker)] as const);
   const reserved = worker.reserved().flatMap((delivery) => reservedTask(delivery, worker));
   const all = [...active, ...reserved.map((task) => ['reserved', task] as const)];
   return Object.fromEntries(all.filter(([, { id }]) => ids.includes(id)).map((entry) => [entry[1].id, entry]));
 }
 
-function stats({ pool, stores, settings, started, reserved, logicalClock }: CommandedWorker, uptime: number) {
+function stats(worker: CommandedWorker, uptime: number) {
+  const { pool, stores, settings, parts, started, reserved, logicalClock } = worker;
   const { userCPUTime, systemCPUTime, maxRSS, minorPageFault, majorPageFault, ...rest } = process.resourceUsage();
   const [driver] = stores.drivers;
+  const pids = [...(pool.processes?.().keys() ?? [])];
   return {
     total: Object.fromEntries(started()),
     pid: process.pid,
@@ -174,12 +178,13 @@ function stats({ pool, stores, settings, started, reserved, logicalClock }: Comm
     pool: {
       implementation: `taskqueue:${settings.worker.pool}`,
       'max-concurrency': pool.size,
-      processes: [process.pid],
-      'max-tasks-per-child': 'N/A',
+      processes: pids.length === 0 ? [process.pid] : pids,
+      'max-tasks-per-child': settings.worker.maxTasksPerChild ?? 'N/A',
       'put-guarded-by-semaphore': false,
       timeouts: [0, 0],
       writes: 'N/A',
     },
+    ...(parts.autoscaler && { autoscaler: { ...parts.autoscaler.range, current: pool.size, qty: reserved().length } }),
     prefetch_count: pool.size + reserved().length,
     broker: { transport: driver?.name, hostname: driver?.describe() },
     rusage: {

@@ -3,11 +3,13 @@ import type { Logger } from '../ambient/logger.js';
 import type { Deferred } from '../async/deferred.js';
 import { deferred } from '../async/deferred.js';
 import { isTaskQueueError } from '../errors/errors.js';
+import type { PublishEvents } from '../events/publish-events.js';
 import type { Broker, Consumer, PublishOutcome } from '../ports/broker.js';
 import type { ChordNews } from '../ports/chord-store.js';
 import type { SettlementEffects, SettleOutcome, Settlement } from '../ports/delivery.js';
 import type { ResultBackend } from '../ports/result-backend.js';
 import type { Chords, ChordsHeard } from './chords.js';
+import { followersOf } from './followers.js';
 
 export interface SettlerOptions {
   readonly consumer: Consumer;
@@ -21,6 +23,8 @@ export interface SettlerOptions {
   readonly logger: Logger;
   /** What the store refuses, although it is there, is given up this long after the first refusal. */
   readonly leaseMs: number;
+  /** Is told of followers, and of the bodies of chords. */
+  readonly published?: PublishEvents | undefined;
 }
 
 type Answered = (outcome: SettleOutcome, settlement: Settlement) => void;
@@ -71,6 +75,7 @@ export class Settler {
       void this.settleAfterChords(settlement).then((outcome) => answered(outcome, settlement));
       return;
     }
+    this.options.published?.publishing(followersOf(settlement));
     this.pending.push({ settlement, answered });
     this.schedule();
   }
@@ -80,12 +85,16 @@ export class Settler {
    * is published anew. Tried once: this is the at-most-once mode.
    */
   async complete(settlement: Settlement): Promise<void> {
-    const { results, broker } = this.options;
+    const { results, broker, published } = this.options;
     const heard = hasChords(settlement) ? await this.hearChords(settlement) : undefined;
     const effects = heard?.effects ?? ('effects' in settlement ? settlement.effects : undefined);
     const publish = [...(effects?.publish ?? []), ...(settlement.kind === 'replace' ? [settlement.message] : [])];
     if (effects?.results !== undefined && effects.results.length > 0) await results?.put(effects.results);
-    if (publish.length > 0) assertPublished(await broker.publish(publish));
+    if (publish.length > 0) {
+      published?.publishing(publish);
+      assertPublished(await broker.publish(publish));
+      published?.published(publish);
+    }
     if (heard !== undefined) await this.options.chords?.discard(heard.completed);
   }
 
@@ -164,7 +173,10 @@ export class Settler {
     if (this.pending.length > 0) this.schedule();
     else if (this.calls === 0) this.announceIdle();
     // Last of all, so that whoever is told can do no harm here.
-    for (const [one, outcome] of settled) one.answered(outcome, one.settlement);
+    for (const [{ settlement, answered }, outcome] of settled) {
+      if (outcome === 'settled') this.options.published?.published(followersOf(settlement));
+      answered(outcome, settlement);
+    }
   }
 
   private async applyOrTryAgain(batch: readonly Pending[]): Promise<readonly Settled[]> {

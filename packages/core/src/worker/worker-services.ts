@@ -70,12 +70,12 @@ export interface WorkerServicesInit {
 
 /** Makes them; starts nothing. */
 export function composeServices(init: WorkerServicesInit): WorkerServices {
-  const { consumer, stores, leaseMs, clock, logger, random } = init;
+  const { consumer, stores, leaseMs, clock, logger, random, published } = init;
   const { broker, results } = stores;
-  const builder = messageBuilder({ settings: init.settings, clock, origin: init.name, broker, events: init.published });
+  const builder = messageBuilder({ settings: init.settings, clock, origin: init.name, broker, events: published });
   const chords = makeChords(init, builder);
   const atomic = stores.atomicCompletion;
-  const settler = new Settler({ consumer, broker, results, chords, atomic, clock, logger, leaseMs });
+  const settler = new Settler({ consumer, broker, results, chords, atomic, clock, logger, leaseMs, published });
   const leases = new LeaseKeeper({ consumer, leaseMs, clock, logger, onLost: init.onLost });
   const revocations = makeRevocations(init);
   const lookahead = new Lookahead();
@@ -221,7 +221,6 @@ function makeExecutor(
     maxLost: settings.worker.maxLost,
     trackStarted: settings.worker.trackStarted,
     events,
-    published: init.published,
     onAcknowledged: (delivery) => parts.leases.forget(delivery),
     onRefused: parts.onRefused,
     onSettled: (delivery) => {

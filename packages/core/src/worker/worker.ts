@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { Clock } from '../ambient/clock.js';
 import type { Logger } from '../ambient/logger.js';
 import { unlessAborted } from '../async/unless-aborted.js';
@@ -26,6 +25,7 @@ import { taskLog } from './task-log.js';
 import { defaultQueues, longestLimit } from './subscribed-queues.js';
 import type { WorkerServices } from './worker-services.js';
 import { composeServices } from './worker-services.js';
+import { defaultWorkerName } from './worker-name.js';
 import type { WorkerState, WorkerStatus } from './worker-status.js';
 import type { WorkerEvent, WorkerEvents, WorkerListener } from './worker-events.js';
 
@@ -89,7 +89,7 @@ export class Worker implements WorkerEvents {
   constructor(private readonly options: WorkerOptions) {
     const { settings, registry } = options;
     const { worker } = settings;
-    this.name = worker.name ?? `worker@${hostname()}#${process.pid}`;
+    this.name = worker.name ?? defaultWorkerName();
     this.subscribed = worker.queues ?? defaultQueues(settings, registry);
     this.leaseMs = toMilliseconds(worker.lease, 'worker.lease');
     const { logger, clock, children, tracing } = options;
@@ -252,15 +252,17 @@ export class Worker implements WorkerEvents {
     const closed = this.pool.close();
     await this.withDeadline(parts.settler.drain(), handBackBy);
     parts.settler.close();
-    await this.control?.stop();
-    await this.withDeadline(this.presence?.stop() ?? Promise.resolve(), handBackBy + HAND_BACK_MS);
-    await parts.recoverer.stop();
-    await parts.revocations.stop();
-    await parts.leases.stop();
+    await this.withDeadline(this.stopBackground(parts), handBackBy + HAND_BACK_MS);
     await this.withDeadline(parts.consumer.close(), handBackBy + HAND_BACK_MS);
     await this.withDeadline(closed, this.options.clock.monotonic() + CHILDREN_CLOSE_MS);
     this.currentState = 'stopped';
     this.emit({ type: 'worker-offline', worker: this.name });
+  }
+
+  /** A store that is away keeps each of them waiting: together that is once. */
+  private async stopBackground({ recoverer, revocations, leases }: WorkerServices): Promise<void> {
+    const { control, presence } = this;
+    await Promise.all([control?.stop(), presence?.stop(), recoverer.stop(), revocations.stop(), leases.stop()]);
   }
 
   private remoteControl(parts: WorkerServices): RemoteControl | undefined {

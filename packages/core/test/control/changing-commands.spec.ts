@@ -6,7 +6,11 @@ import { ControlBus } from '../../src/control/control-bus.js';
 import { COMMANDS, writeCommand } from '../../src/control/control-message.js';
 import { CommandSigner, CommandVerifier } from '../../src/control/command-signature.js';
 import { revokedBy, stampRevocationIds } from '../../src/control/stamp-revocation.js';
+import { memoryDriver } from '../../src/memory/memory-driver.js';
+import type { Broker, Consumer, ReceiveRequest, Subscription } from '../../src/ports/broker.js';
 import type { Publication } from '../../src/ports/channel.js';
+import type { Delivery } from '../../src/ports/delivery.js';
+import type { Driver } from '../../src/ports/driver.js';
 import { eventually } from '../../src/testing/eventually.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 import type { QueueUnderTest } from '../worker/worker-under-test.js';
@@ -71,6 +75,44 @@ describe('commands that change a worker', () => {
     });
   });
 
+  it('cancel a queue of which an answer is under way: nothing of it starts, and it is given back', async () => {
+    const ran: string[] = [];
+    const inner = memoryDriver();
+    const broker = inner.broker as Broker;
+    const late: { cancel?: () => Promise<unknown> } = {};
+    const consume = async (subscription: Subscription): Promise<Consumer> => {
+      const consumer = await broker.consume(subscription);
+      const receive = async (request: ReceiveRequest): Promise<readonly Delivery[]> => {
+        const deliveries = await consumer.receive(request);
+        const { cancel } = late;
+        if (deliveries.length > 0 && cancel !== undefined) {
+          delete late.cancel;
+          await cancel();
+        }
+        return deliveries;
+      };
+      return Object.assign(Object.create(consumer) as Consumer, { receive });
+    };
+    const driver = Object.assign(Object.create(inner) as Driver, {
+      broker: Object.assign(Object.create(broker) as Broker, { consume }),
+    });
+    const queue = open({}, driver);
+    queue.task('note', (what: string) => void ran.push(what));
+    await queue.work({ name: NAME, queues: ['default', 'extra'] });
+    const say = commander(queue);
+    late.cancel = () => say('cancel_consumer', { queue: 'extra' });
+    await queue.send('note', ['late'], { queue: 'extra' });
+    await eventually(() => expect(late.cancel).toBeUndefined());
+    await queue.send('note', ['default']);
+    await eventually(async () => {
+      const extra = (await inner.inspector?.queues())?.find(({ name }) => name === 'extra');
+      expect(extra).toMatchObject({ ready: 1, leased: 0 });
+    });
+    await eventually(() => expect(ran).toEqual(['default']));
+    await say('add_consumer', { queue: 'extra' });
+    await eventually(() => expect(ran).toEqual(['default', 'late']));
+  });
+
   it('set and lift a rate', async () => {
     const queue = open();
     let ran = 0;
@@ -125,11 +167,13 @@ describe('commands that change a worker', () => {
     const say = commander(queue);
     expect(await say('autoscale', { max: 6, min: 4 })).toEqual({ ok: 'autoscale now max=6 min=4' });
     await eventually(() => expect(worker.status().concurrency).toBe(4));
+    expect(await say('stats')).toMatchObject({ autoscaler: { max: 6, min: 4, current: 4, qty: 0 } });
     expect(await say('autoscale', { max: 1, min: 4 })).toHaveProperty('error');
     expect(await say('pool_grow', { n: 5 })).toEqual({ ok: 'pool will grow' });
     expect(worker.status().concurrency).toBe(9);
     const other = open();
     await other.work({ name: NAME });
+    expect(await commander(other)('stats')).not.toHaveProperty('autoscaler');
     expect(await commander(other)('autoscale', { max: 5, min: 1 })).toMatchObject({
       error: expect.stringContaining('Autoscale not enabled') as string,
     });

@@ -27,6 +27,16 @@ describe('remote control', () => {
     expect(await bus.call('ping', {}, { destination: ['c@host'], timeout: 50 })).toEqual(new Map());
   });
 
+  it('knows workers apart that were given no name, also those of one process', async () => {
+    const queue = open();
+    const workers = [await queue.work(), await queue.work()];
+    const names = workers.map(({ name }) => name);
+    expect(names[0]).toMatch(new RegExp(`^worker@.+#${process.pid}`));
+    expect(new Set(names).size).toBe(2);
+    const answers = await busOf(queue).call('ping', {}, { limit: 2 });
+    expect([...answers.keys()].sort()).toEqual([...names].sort());
+  });
+
   it('shows what runs, what waits, what is known, and what was done', async () => {
     const queue = open({ worker: { concurrency: 1 } });
     const release = deferred();
@@ -53,6 +63,26 @@ describe('remote control', () => {
     expect(await ask('conf')).toMatchObject({ defaultQueue: 'default', serializers: ['json'] });
     expect(await ask('report')).toMatchObject({ ok: expect.stringContaining('tasks: hold, quick') as string });
     release.resolve();
+  });
+
+  it('tells of registered tasks what Celery tells, with the rate that they have now', async () => {
+    const queue = open();
+    queue.task('limited', () => 1, { rateLimit: '10/m', timeLimit: '90s', retry: { max: 5 } });
+    queue.task('plain', () => 1);
+    const worker = await queue.work();
+    const ask = async (method: string, parameters = {}): Promise<unknown> =>
+      (await busOf(queue).call(method, parameters, { destination: [worker.name] })).get(worker.name);
+    expect(await ask('registered')).toEqual(['limited [rate_limit=10/m]', 'plain']);
+    // As `celery inspect registered` and Flower ask.
+    expect(await ask('registered', { taskinfoitems: [] })).toEqual(['limited [rate_limit=10/m]', 'plain']);
+    await ask('rate_limit', { task_name: 'plain', rate_limit: '7' });
+    await ask('rate_limit', { task_name: 'limited', rate_limit: 0 });
+    expect(await ask('registered')).toEqual(['limited', 'plain [rate_limit=7/s]']);
+    const items = ['max_retries', 'time_limit', 'soft_time_limit', 'constructor'];
+    expect(await ask('registered', { taskinfoitems: items })).toEqual([
+      'limited [max_retries=5 time_limit=90]',
+      'plain [max_retries=3]',
+    ]);
   });
 
   it('resizes the pool, within its bounds', async () => {

@@ -29,6 +29,21 @@ describe("Celery's command to revoke", () => {
     });
   });
 
+  it('terminates where Python says so: Flower says 1', () => {
+    const read = (method: string, given: object) =>
+      readRevokeCommand(command({ method, arguments: given }), reader)?.terminate;
+    for (const [terminate, meant] of [
+      [1, true],
+      [true, true],
+      [0, false],
+      [false, false],
+      [null, false],
+    ] as const) {
+      expect(read('revoke', { task_id: 'a', terminate, signal: 'SIGTERM' })).toBe(meant);
+      expect(read('revoke_by_stamped_headers', { headers: { of: 'x' }, terminate })).toBe(meant);
+    }
+  });
+
   it('that is for other workers, has expired, or is another command, is passed over', () => {
     const given = { arguments: { task_id: 'a' } };
     expect(readRevokeCommand(command({ ...given, destination: ['other@host'] }), reader)).toBeUndefined();

@@ -25,4 +25,11 @@ describe('the environment of a child', () => {
     expect(names).not.toContain('AWS_SECRET_ACCESS_KEY');
     expect(Object.keys(childEnvironment(env, ['*']))).toHaveLength(9);
   });
+
+  it('has the names of Windows there in any case, and elsewhere as they are written', () => {
+    const windows = { Path: 'C:\\node', SystemRoot: 'C:\\Windows', Smtp_Host: 'h', Secret: 's' };
+    const names = ['Path', 'SystemRoot', 'Smtp_Host'];
+    expect(Object.keys(childEnvironment(windows, ['SMTP_*'], 'win32'))).toEqual(names);
+    expect(childEnvironment(windows, ['SMTP_*'], 'linux')).toEqual({});
+  });
 });

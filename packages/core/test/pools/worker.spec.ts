@@ -115,6 +115,18 @@ describe.each(['threads', 'prefork'] as const)('a worker with %s', (pool) => {
     else expect(pid).toBe(process.pid);
   });
 
+  it('tells monitors of its processes, and which of them runs what', async () => {
+    const queue = await working({ pool, maxTasksPerChild: 9 });
+    const bus = new core.ControlBus({ pubsub: queue.stores.pubsub, clock: systemClock });
+    const ask = async <T>(method: string): Promise<T> =>
+      [...(await bus.call(method, {}, { limit: 1 })).values()][0] as T;
+    const handle = await queue.send('deaf');
+    await eventually(async () => expect(await handle.state()).toBe('PROGRESS'), 10_000);
+    const pid = Number((await handle.record())?.progress?.text);
+    expect(await ask('stats')).toMatchObject({ pool: { processes: [pid], 'max-tasks-per-child': 9 } });
+    expect(await ask('active')).toMatchObject([{ id: handle.id, worker_pid: pid }]);
+  });
+
   it('replaces a child that has grown too large after its task', async () => {
     const queue = await working({ pool, maxMemoryPerChild: '160mb' });
     const place = async (task: string, args: readonly unknown[] = []) => (await queue.send(task, args)).get(GET);

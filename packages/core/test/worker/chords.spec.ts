@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/ambient/clock.js';
+import { silentLogger } from '../../src/ambient/logger.js';
 import { BrokerError } from '../../src/errors/errors.js';
+import { PublishEvents } from '../../src/events/publish-events.js';
 import { memoryDriver } from '../../src/memory/memory-driver.js';
 import type { WireSignature } from '../../src/message/task-message.js';
 import type { ChordMember, ChordStore } from '../../src/ports/chord-store.js';
 import { eventually } from '../../src/testing/eventually.js';
+import { Worker } from '../../src/worker/worker.js';
 import type { QueueUnderTest } from './worker-under-test.js';
 import { queuesUnderTest } from './worker-under-test.js';
 
@@ -71,7 +75,7 @@ async function sendMember(
 ): Promise<void> {
   const id = randomUUID();
   const { index, body, expires = null } = init;
-  const args = task === 'value' ? [index] : [];
+  const args = task === 'fail' ? [] : [index];
   await queue.stores.broker.publish([
     {
       id,
@@ -100,6 +104,23 @@ describe("a chord of Celery's", () => {
     await queue.work();
     expect(await queue.sender.handle(id).get({ timeout: '5s' })).toEqual([0, 1]);
     await eventually(() => expect(chords.log).toEqual(['arrive SUCCESS', 'arrive SUCCESS', 'discard']));
+  });
+
+  it.each(['late', 'early'] as const)('has its body told as sent, by a member acknowledged %s', async (ack) => {
+    const queue = queueWith(new CountingChords(1));
+    queue.task('member', (value: unknown) => value, { ack });
+    const told: string[] = [];
+    const published = new PublishEvents(silentLogger);
+    published.on(({ type, task }) => told.push(`${type} ${task.name} ${task.id}`));
+    const { stores, registry, settings } = queue;
+    const common = { stores, registry, settings, logger: silentLogger, clock: systemClock, random: () => 0, published };
+    const worker = new Worker(common);
+    queue.started.push(worker);
+    await worker.start();
+    const id = randomUUID();
+    await sendMember(queue, 'member', { index: 0, body: signature('body', { task_id: id }) });
+    expect(await queue.sender.handle(id).get({ timeout: '5s' })).toEqual([0]);
+    await eventually(() => expect(told).toEqual([`task-publishing body ${id}`, `task-sent body ${id}`]));
   });
 
   it('waits for a store that is away', async () => {

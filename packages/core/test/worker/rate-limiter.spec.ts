@@ -16,6 +16,7 @@ class Stage {
   readonly clock: FakeClock;
   readonly starts: number[] = [];
   readonly visits = new Map<Delivery, number>();
+  readonly arrivals: number[] = [];
   mostParked = 0;
   readonly limiter: RateLimiter;
 
@@ -33,6 +34,7 @@ class Stage {
 
   arrive(one = delivery()): void {
     this.visits.set(one, (this.visits.get(one) ?? 0) + 1);
+    this.arrivals.push(this.clock.monotonic());
     this.try(one);
   }
 
@@ -46,6 +48,15 @@ class Stage {
 
 function mostInWindow(starts: readonly number[], windowMs: number): number {
   return Math.max(...starts.map((start) => starts.filter((one) => one >= start && one < start + windowMs).length));
+}
+
+function mostInASecond(instants: readonly number[]): number {
+  const perSecond = new Map<number, number>();
+  for (const at of instants) {
+    const second = Math.floor(at / 1_000);
+    perSecond.set(second, (perSecond.get(second) ?? 0) + 1);
+  }
+  return Math.max(...perSecond.values());
 }
 
 describe('a rate', () => {
@@ -109,6 +120,33 @@ describe('a task with a rate', () => {
     await stage.clock.advance('1m');
     expect(stage.starts.length).toBe(500);
     expect(Math.max(...stage.visits.values())).toBeLessThanOrEqual(3);
+  });
+
+  it('drains a backlog of many minutes evenly, and never all of it falls due together', async () => {
+    const stage = new Stage('100/m');
+    for (let one = 0; one < 2_000; one += 1) stage.arrive();
+    const began = stage.clock.monotonic();
+    stage.arrivals.splice(0);
+    await stage.clock.advance('21m');
+    expect(stage.starts.length).toBe(2_000);
+    for (let minute = 0; minute < 20; minute += 1) {
+      const from = began + minute * 60_000;
+      const inMinute = stage.starts.filter((start) => start >= from && start < from + 60_000).length;
+      expect(inMinute, `minute ${minute}`).toBeGreaterThanOrEqual(99);
+      expect(inMinute, `minute ${minute}`).toBeLessThanOrEqual(101);
+    }
+    expect(mostInASecond(stage.arrivals)).toBeLessThanOrEqual(20);
+    expect(stage.arrivals.length / 2_000, 'how often one comes again').toBeLessThan(6);
+  });
+
+  it('of which thousands wait looks at each at least every ten minutes, so that a raise is felt', async () => {
+    const stage = new Stage('1/h');
+    for (let one = 0; one < 6_000; one += 1) stage.arrive();
+    stage.arrivals.splice(0);
+    await stage.clock.advance('10m');
+    const neverAgain = [...stage.visits.values()].filter((count) => count === 1).length;
+    expect(neverAgain, 'the one that has started').toBe(1);
+    expect(mostInASecond(stage.arrivals)).toBeLessThanOrEqual(30);
   });
 
   it('holds nobody for longer than a second', () => {

@@ -1,8 +1,6 @@
 import type { INestApplicationContext } from '@nestjs/common';
+import { stopSignals } from '@taskqueue/core';
 import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
-
-/** Signals that ask a process to end. */
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
  * A process that is a worker or a beat. It owns the signals and the exit code: 0 after a clean stop, 1 otherwise. A
@@ -20,7 +18,7 @@ export class ServiceProcess {
   private atLast: () => Promise<void> = () => Promise.resolve();
 
   constructor() {
-    for (const signal of SIGNALS) process.on(signal, () => this.end());
+    for (const signal of stopSignals()) process.on(signal, () => this.end());
   }
 
   /** The application is there. Users' own destroy hooks run when no task runs any more: first drain, then close. */

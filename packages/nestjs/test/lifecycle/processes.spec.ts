@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '@taskqueue/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { redisIsInstalled, RedisServer } from '../../../../test/support/redis-server.js';
 
 const APPLICATION = fileURLToPath(new URL('fixtures/application.mjs', import.meta.url));
 const BUILT = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
@@ -189,6 +190,77 @@ describe('runWorker', () => {
     expect(worker.output).toContain('--concurrency N');
     expect(worker.heard).toEqual([]);
   });
+});
+
+describe.skipIf(!redisIsInstalled)('while its broker is away', () => {
+  const servers: RedisServer[] = [];
+  afterAll(() => Promise.all(servers.splice(0).map((server) => server.remove())));
+  async function redis(): Promise<{ server: RedisServer; env: Record<string, string> }> {
+    const server = await RedisServer.create();
+    servers.push(server);
+    const env = { TASKQUEUE_URL: server.url, TASKQUEUE_WORKER_SHUTDOWN_GRACE: '4s' };
+    return { server, env };
+  }
+  /** How long a process takes from the signal to its end with code 0. */
+  async function endsAfter(one: Service): Promise<number> {
+    const began = performance.now();
+    one.signal('SIGTERM');
+    expect(await one.exitCode(), one.output).toBe(0);
+    return performance.now() - began;
+  }
+  /** What is documented: the grace, and five seconds. */
+  const IN_TIME = 9_000;
+
+  it.concurrent.each(['worker', 'beat'])(
+    '%s ends at once at a signal when it starts before a server that is silent',
+    async (role) => {
+      const { server, env } = await redis();
+      await server.signal('SIGSTOP');
+      const one = service({ env: { ...env, ROLE: role, TELL_BOOT: 'yes', TASKQUEUE_SCHEDULES_URL: 'memory:' } });
+      await one.hears('booting');
+      expect(await endsAfter(one)).toBeLessThan(IN_TIME);
+      expect(one.heard).not.toContain('running');
+    },
+    40_000,
+  );
+
+  it.concurrent(
+    'a worker that runs nothing ends in time',
+    async () => {
+      const { server, env } = await redis();
+      const worker = service({ env });
+      await worker.hears('running');
+      await server.signal('SIGKILL');
+      expect(await endsAfter(worker)).toBeLessThan(IN_TIME);
+      expect(worker.heard).toContain('module destroyed');
+    },
+    40_000,
+  );
+
+  it.concurrent(
+    'a worker with a task that does not end aborts it and ends in time',
+    async () => {
+      const { server, env } = await redis();
+      const worker = service({ env: { ...env, SEND_TASK: 'yes' } });
+      await worker.hears('task started');
+      await server.signal('SIGKILL');
+      expect(await endsAfter(worker)).toBeLessThan(IN_TIME);
+      expect(worker.heard.slice(-2)).toEqual(['task aborted', 'module destroyed']);
+    },
+    40_000,
+  );
+
+  it.concurrent(
+    'a worker of a server that is silent ends in time',
+    async () => {
+      const { server, env } = await redis();
+      const worker = service({ env });
+      await worker.hears('running');
+      await server.signal('SIGSTOP');
+      expect(await endsAfter(worker)).toBeLessThan(IN_TIME);
+    },
+    40_000,
+  );
 });
 
 describe('runBeat', () => {

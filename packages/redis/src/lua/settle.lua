@@ -35,6 +35,7 @@ local function queue_keys(queue)
   queues[queue] = {
     acked = {},
     acked_ids = {},
+    ends = {},
     ready = { KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4] },
     suspects = KEYS[key + 5],
     leased = KEYS[key + 6],
@@ -49,6 +50,19 @@ local function queue_keys(queue)
   return queues[queue]
 end
 
+-- Together: a message that is acknowledged is gone last of all that belongs to it.
+local function end_acked(keys)
+  if #keys.acked == 0 then return end
+  redis.call('HDEL', keys.leased, unpack(keys.acked))
+  redis.call('SREM', keys.ids, unpack(keys.acked_ids))
+  keys.acked, keys.acked_ids, keys.ends = {}, {}, {}
+end
+
+-- A message may bear the id of one that was acknowledged before it in this call: that one is gone by now.
+local function make_way(keys, id)
+  if keys.ends[id] then end_acked(keys) end
+end
+
 local function is_known(keys, id)
   return redis.call('SISMEMBER', keys.ids, id) == 1
     or redis.call('ZSCORE', keys.delayed, id)
@@ -59,6 +73,7 @@ local function replace(keys, id, text, next_form)
   local target = queue_keys(next_form.queue)
   local accepted, runs = open_message(text)
   local due = due_at(next_form.due, now)
+  make_way(target, id)
   place(target, now, {
     id = id,
     list = tonumber(next_form.list),
@@ -113,6 +128,7 @@ local function apply_effects(effects)
   end
   for _, message in ipairs(effects.follow_ups) do
     local keys = queue_keys(message.queue)
+    make_way(keys, message.id)
     if not is_known(keys, message.id) then
       place(keys, now, {
         id = message.id,
@@ -151,6 +167,7 @@ while at <= #ARGV do
     if kind == 'ack' then
       keys.acked[#keys.acked + 1] = field
       keys.acked_ids[#keys.acked_ids + 1] = id
+      keys.ends[id] = true
     elseif kind == 'release' then
       give_back(keys.leased, keys.suspects, keys.ready, field)
       ring(keys.wake)
@@ -162,11 +179,7 @@ while at <= #ARGV do
     if kind ~= 'ack' then redis.call('HDEL', keys.leased, field) end
   end
 end
--- Together: a message that is acknowledged is gone last of all that belongs to it.
 for _, keys in pairs(queues) do
-  if #keys.acked > 0 then
-    redis.call('HDEL', keys.leased, unpack(keys.acked))
-    redis.call('SREM', keys.ids, unpack(keys.acked_ids))
-  end
+  end_acked(keys)
 end
 return outcomes

@@ -4,6 +4,7 @@ import { wrongUse } from '../command-failure.js';
 import { EXIT } from '../exit-codes.js';
 import { queueCommand } from '../queue-command.js';
 import type { QueueWork } from '../queue-command.js';
+import { stampsFrom } from './stamps.js';
 import { showTask, waitFor } from './task-record.js';
 
 /** `taskqueue call <task>`: sends a task. */
@@ -42,6 +43,7 @@ export function addCall(program: Command): void {
     .option('--queue <name>', "instead of the task's own")
     .option('--priority <n>', '0 to 9, higher is more urgent')
     .option('--task-id <id>', 'an id of your own')
+    .option('--stamp <name=value...>', 'marks, by which many tasks are revoked together')
     .option('--wait [duration]', 'until it ends, or so long; exit code 1 when it fails, 3 when it does not end')
     .option('--traceback', 'with --wait: the stack of its failure, too')
     .option('--foreign', "the application's workers do not know it: send it unchecked");
@@ -61,6 +63,7 @@ function applyOptions(options: QueueWork['options']): ApplyOptions {
     ...(queue === undefined ? {} : { queue }),
     ...(priority === undefined ? {} : { priority: Number(priority) }),
     ...(taskId === undefined ? {} : { taskId }),
+    ...(options['stamp'] === undefined ? {} : { stamps: stampsFrom(options['stamp'] as readonly string[]) }),
   };
 }
 

@@ -5,6 +5,7 @@ import type { ExitCode } from '../exit-codes.js';
 import { count, table } from '../output.js';
 import type { QueueWork } from '../queue-command.js';
 import { queueCommand, withExamples } from '../queue-command.js';
+import { stampsFrom } from './stamps.js';
 import { ask, judgeAnswers, refusalOf, withTarget } from './worker-answers.js';
 
 interface Control {
@@ -161,16 +162,6 @@ function addRevokeStamped(parent: Command): void {
       return EXIT.done;
     },
   ).option('--terminate', 'stop those that run');
-}
-
-function stampsFrom(pairs: readonly string[]): Readonly<Record<string, readonly string[]>> {
-  const stamps: Record<string, string[]> = {};
-  for (const pair of pairs) {
-    const [, name, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
-    if (name === undefined || value === undefined) throw wrongUse(`stamps must be name=value, got "${pair}".`);
-    (stamps[name] ??= []).push(value);
-  }
-  return stamps;
 }
 
 function numeric(name: string, text: string | undefined): number | undefined {

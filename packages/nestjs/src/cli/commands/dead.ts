@@ -4,6 +4,7 @@ import { bodyBytes } from '@taskqueue/core';
 import { wrongUse } from '../command-failure.js';
 import { EXIT } from '../exit-codes.js';
 import { count, facts, instant, table } from '../output.js';
+import { ProgressBar } from '../progress-bar.js';
 import type { QueueWork } from '../queue-command.js';
 import { queueCommand, withExamples } from '../queue-command.js';
 import { confirmed } from './confirmation.js';
@@ -11,6 +12,8 @@ import { inspectorOf } from './queue-inspection.js';
 
 /** As many as an inspector gives at once. */
 const PAGE = 1_000;
+/** Put back in one step, so that it shows that it goes on. */
+const AT_ONCE = 200;
 
 /** `taskqueue dead`: messages that nobody will run, and the way back. */
 export function addDead(program: Command): void {
@@ -111,14 +114,19 @@ async function redriveNamed({ runtime, output }: QueueWork, ids: readonly string
 }
 
 /** Only what is dead when it is begun: what dies again meanwhile would be put back for ever. */
-async function redriveAll({ runtime, output }: QueueWork, queue: string | undefined): Promise<number> {
+async function redriveAll({ runtime }: QueueWork, queue: string | undefined): Promise<number> {
   const inspector = inspectorOf(runtime);
   const ids: string[] = [];
   for await (const letter of deadLetters(inspector, queue)) ids.push(letter.id);
+  const bar = new ProgressBar(ids.length, 'put back');
   let redriven = 0;
-  for (let start = 0; start < ids.length; start += PAGE) {
-    redriven += (await inspector.redrive(ids.slice(start, start + PAGE))).length;
-    if (ids.length > PAGE) output.note(`${redriven} of ${ids.length} put back`);
+  try {
+    for (let start = 0; start < ids.length; start += AT_ONCE) {
+      redriven += (await inspector.redrive(ids.slice(start, start + AT_ONCE))).length;
+      if (ids.length > AT_ONCE) bar.show(redriven);
+    }
+  } finally {
+    bar.end();
   }
   return redriven;
 }

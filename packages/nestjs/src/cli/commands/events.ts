@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ClusterEvent, ClusterEventType, Duration } from '@taskqueue/core';
-import { parseDuration } from '@taskqueue/core';
+import { parseDuration, stopSignals } from '@taskqueue/core';
 import { wrongUse } from '../command-failure.js';
 import { cell, count, instant } from '../output.js';
 import type { QueueWork } from '../queue-command.js';
@@ -43,7 +43,7 @@ async function listen({ runtime, output, options }: QueueWork): Promise<void> {
     },
     { wakeUp: true, ...(types === undefined ? {} : { types: types as ClusterEventType[] }) },
   );
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
+  for (const signal of stopSignals()) process.once(signal, end);
   const timeout = timeoutOf(options['timeout'] as string | undefined);
   const timer = timeout === undefined ? undefined : setTimeout(end, timeout);
   try {

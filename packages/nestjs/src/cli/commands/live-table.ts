@@ -19,6 +19,8 @@ interface Task {
 
 /** Redrawn at most so often: events come in bursts. */
 const FRAME_MS = 200;
+/** Of an id so much is shown: others may choose long ones, and the columns behind them are wanted. */
+const ID_LENGTH = 36;
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 const OTHER_SCREEN = '\u001b[?1049h\u001b[?25l';
 const FIRST_SCREEN = '\u001b[?25h\u001b[?1049l';
@@ -63,7 +65,7 @@ export class LiveTable {
     const task = 'name' in event ? event.name : known?.task;
     const took = event.type === 'task-succeeded' ? span(event.runtimeMs) : undefined;
     this.tasks.delete(id);
-    this.tasks.set(id, { id, task, state: event.type.slice('task-'.length), worker, took });
+    this.tasks.set(id, { id: id.slice(0, ID_LENGTH), task, state: event.type.slice('task-'.length), worker, took });
     const oldest = this.tasks.keys().next().value;
     if (this.tasks.size > this.terminal.rows && oldest !== undefined) this.tasks.delete(oldest);
   }

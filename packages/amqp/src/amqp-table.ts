@@ -1,0 +1,25 @@
+/**
+ * Headers as the client is to write them: whole numbers in 32 or 64 bits. Left to itself it writes those from 128 to 32767 in
+ * the 16 bits that the tag `s` has for RabbitMQ. To Python's client the same tag is a text: it reads on in the wrong place and
+ * loses its connection. Negative ones of 8 and of 64 bits are positive to it.
+ */
+export function amqpTable(headers: Readonly<Record<string, unknown>>, level = 0): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, field(value, level)]));
+}
+
+/** What lies deeper, or in a circle, is left to the client, which refuses it. */
+const MOST_LEVELS = 100;
+
+function field(value: unknown, level: number): unknown {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return { '!': tagOf(value), value };
+  if (typeof value !== 'object' || value === null || level > MOST_LEVELS) return value;
+  if (Array.isArray(value)) return value.map((one) => field(one, level + 1));
+  // Bytes, and what says its own type, as the client reads it.
+  if (ArrayBuffer.isView(value) || '!' in value) return value;
+  return amqpTable(value as Readonly<Record<string, unknown>>, level + 1);
+}
+
+function tagOf(value: number): 'int32' | 'int64' | 'double' {
+  if (value === (value | 0)) return 'int32';
+  return value > 0 ? 'int64' : 'double';
+}
