@@ -29,8 +29,8 @@ export interface RedisBrokerOptions {
   readonly delay: RedisDelay;
   readonly foreignWatch: RedisForeignWatch;
   readonly keepAlive: (consumer: string, queues: readonly QueueKeys[]) => KeepAlive | undefined;
-  /** A consumer found that the server does not know it any more. */
-  readonly onGone: () => void;
+  /** Called when a queue begins to be consumed, and when the server does not know a consumer any more. */
+  readonly checkData: () => void;
 }
 
 /** Dead consumers of a queue that one call looks for, and messages that one call takes from one of them, at most. */
@@ -87,25 +87,31 @@ export class RedisBroker implements Broker {
 
   /** Throws ConfigurationError that names the commands which the user may not use. */
   async consume(subscription: Subscription): Promise<Consumer> {
-    const { connection, keys, publisher, queues: known, delay, foreignWatch, keepAlive, onGone } = this.options;
+    const { connection, keys, publisher, queues: known, delay, foreignWatch, keepAlive, checkData } = this.options;
     for (const name of subscription.queues) checkQueueName(name);
     await checkPermissions(connection, keys, subscription.queues);
     const onClosed = (closed: RedisConsumer): void => void this.consumers.delete(closed);
-    const parts = { connection, keys, publisher, known, delay, foreignWatch, keepAlive, onGone };
+    const parts = { connection, keys, publisher, known, delay, foreignWatch, keepAlive, checkData };
     const consumer = new RedisConsumer({ ...parts, subscription, onClosed });
     this.consumers.add(consumer);
+    checkData();
     return consumer;
   }
 
   async recover(): Promise<RecoverReport> {
     const { queues } = this.options;
     // They may have gone with the server's data, and what nobody knows of is not looked into.
-    await queues.ensure([...this.consumers].flatMap((consumer) => consumer.queueNames)).catch(() => undefined);
+    await queues.ensure(this.consumed()).catch(() => undefined);
     const expired = await this.expired();
     if (expired.size === 0) return { recovered: 0 };
     await systemClock.sleep(BENEFIT_OF_DOUBT_MS);
     const recovered = await queues.each((queue) => this.recoverQueue(queue, expired.get(queue) ?? []));
     return { recovered: recovered.reduce((sum, one) => sum + one, 0) };
+  }
+
+  /** The queues of all consumers. */
+  consumed(): readonly string[] {
+    return [...this.consumers].flatMap((consumer) => consumer.queueNames);
   }
 
   /** Closes every consumer. */

@@ -31,8 +31,8 @@ export interface RedisConsumerOptions {
   readonly subscription: Subscription;
   /** Describes to a keep-alive thread how to renew these leases. */
   readonly keepAlive: (consumer: string, queues: readonly QueueKeys[]) => KeepAlive | undefined;
-  /** The server does not know this consumer any more. */
-  readonly onGone: () => void;
+  /** Called when a queue begins to be consumed, and when the server does not know this consumer any more. */
+  readonly checkData: () => void;
   readonly onClosed: (consumer: RedisConsumer) => void;
 }
 
@@ -76,7 +76,7 @@ export class RedisConsumer implements Consumer {
       leaseMs: subscription.leaseMs,
       onNextDue: (ms) => delay.lookWithin(ms),
       onFreed: () => this.bell.ring(),
-      onGone: options.onGone,
+      onGone: options.checkData,
     });
     this.sleeper = new RedisSleeper({ connection, onRing: (queue) => this.wanted.includes(queue) && this.rung() });
     this.bells = [delay.attach({ queues, ring: () => void this.rung() })];
@@ -163,6 +163,7 @@ export class RedisConsumer implements Consumer {
       await checkPermissions(connection, keys, added);
       await known.ensure(added);
       this.queues = [...this.queues, ...fresh];
+      this.options.checkData();
       this.bells.push(this.options.delay.attach({ queues: fresh, ring: () => void this.rung() }));
     }
     this.wanted = wanted;

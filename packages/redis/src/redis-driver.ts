@@ -92,8 +92,9 @@ class RedisDriver implements Driver {
     this.delay = delay;
     this.subscriber = subscriber;
     this.foreignWatch = foreignWatch;
-    this.epoch = new RedisEpoch({ connection, keys, logger, onLoss: () => queues.forget() });
-    this.redisBroker = new RedisBroker({ ...parts, onGone: () => void this.epoch.check() });
+    this.redisBroker = new RedisBroker({ ...parts, checkData: () => void this.epoch.check() });
+    const consumed = (): readonly string[] => this.redisBroker.consumed();
+    this.epoch = new RedisEpoch({ connection, keys, logger, consumed, onLoss: () => queues.forget() });
     this.broker = this.redisBroker;
     this.results = new RedisResults({ connection, keys, subscriber });
     this.revocations = new RedisRevocations({ connection, keys, queues });

@@ -7,13 +7,16 @@ export interface RedisEpochOptions {
   readonly connection: RedisConnection;
   readonly keys: RedisKeys;
   readonly logger: () => Logger;
+  /** Queues that are consumed here. Each may be on another node of a cluster, and has a name of its own there. */
+  readonly consumed: () => readonly string[];
   /** The data is not what it was. */
   readonly onLoss: () => void;
 }
 
 /**
- * Notices that the server has lost its data: it was started without its files, flushed, or replaced by one that has
- * none. Whoever comes first gives the data a random name that goes with it; another name, or none, is other data.
+ * Notices that the server, or a node of a cluster, has lost its data: it was started without its files, flushed, or replaced
+ * by one that has none. Whoever comes first gives the data a random name that goes with it; another name, or none, is other
+ * data.
  *
  * ```text
  *   NEW ──first check: name read or given──► KNOWN ──same name──► KNOWN
@@ -21,37 +24,55 @@ export interface RedisEpochOptions {
  * ```
  */
 export class RedisEpoch {
-  private epoch: string | undefined;
+  /** Key of a name → the name. */
+  private readonly names = new Map<string, string>();
   private checking: Promise<void> | undefined;
 
   constructor(private readonly options: RedisEpochOptions) {}
 
-  /** After each connection, and when leases have gone. Never rejects: a user who may not read the name goes without. */
-  check(): Promise<void> {
-    this.checking ??= this.compare()
-      .catch(() => undefined)
-      .finally(() => (this.checking = undefined));
-    return this.checking;
+  /** After each connection, when a queue begins to be consumed, and when leases have gone. Never rejects. */
+  async check(): Promise<void> {
+    const before = this.checking;
+    const checking = (before ?? Promise.resolve()).then(() => this.compare());
+    this.checking = checking;
+    await checking;
+    if (this.checking === checking) this.checking = undefined;
   }
 
   private async compare(): Promise<void> {
-    const { connection, keys, logger, onLoss } = this.options;
-    const found = (await connection.command('get', keys.epoch)) as string | null;
-    if (found !== null && found === this.epoch) return;
-    const wasKnown = this.epoch !== undefined;
-    this.epoch = found ?? (await this.name());
-    if (!wasKnown) return;
+    const { connection, keys, consumed, logger, onLoss } = this.options;
+    const queues = connection.isCluster ? [...new Set(consumed())] : [];
+    const [server, ...ofQueues] = await this.areOther([keys.epoch, ...queues.map((queue) => keys.queue(queue).epoch)]);
+    const others = queues.filter((_queue, index) => ofQueues[index] === true);
+    if (server !== true && others.length === 0) return;
+    const which = others.length === 0 ? '' : ` ${others.join(', ')}`;
     logger().warn(
-      'Redis has lost the data of the queues (it was restarted without it, flushed or replaced): waiting and leased ' +
+      `Redis has lost the data of the queues${which} (it was restarted without it, flushed or replaced): waiting and leased ` +
         'tasks are gone, running ones are aborted. See to its persistence.',
       'TaskQueue',
     );
     onLoss();
   }
 
-  private async name(): Promise<string> {
-    const { connection, keys } = this.options;
-    await connection.command('set', keys.epoch, randomUUID(), 'nx');
-    return (await connection.command('get', keys.epoch)) as string;
+  private areOther(names: readonly string[]): Promise<boolean[]> {
+    return Promise.all(names.map((key) => this.isOther(key)));
+  }
+
+  /** Is the data another than it was? A user who may not read the name, and a node that is away, say nothing. */
+  private async isOther(key: string): Promise<boolean> {
+    try {
+      const known = this.names.get(key);
+      const found = ((await this.options.connection.command('get', key)) as string | null) ?? (await this.give(key));
+      this.names.set(key, found);
+      return known !== undefined && found !== known;
+    } catch {
+      return false;
+    }
+  }
+
+  private async give(key: string): Promise<string> {
+    const { connection } = this.options;
+    await connection.command('set', key, randomUUID(), 'nx');
+    return (await connection.command('get', key)) as string;
   }
 }

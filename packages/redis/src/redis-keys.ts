@@ -33,6 +33,7 @@ import { PRIORITY_STEPS } from './kombu-priority.js';
  * | `…:ids`                            | set    | task ids of what is ready or leased and was published by us              |
  * | `…:state`                          | hash   | `paused`, `died` (the last score of `dead`)                              |
  * | `…:wake`                           | zset   | a marker that wakes one sleeping consumer                                |
+ * | `…:epoch`                          | string | in a cluster: as `epoch` below, for the node of the queue                |
  *
  * A message is in exactly one of the lists, `leased`, `delayed` and `dead`, and goes from one to another in one script.
  * The text of a message is Kombu's envelope; ours begins with a member that Python ignores and hands on,
@@ -78,6 +79,7 @@ export interface QueueKeys {
   readonly ids: string;
   readonly state: string;
   readonly wake: string;
+  readonly epoch: string;
   /** What the key of a consumer's leases begins with. */
   readonly leasedPrefix: string;
   leased(consumer: string): string;
@@ -189,6 +191,7 @@ export class RedisKeys {
       ids: `${own}ids`,
       state: `${own}state`,
       wake: `${own}wake`,
+      epoch: `${own}epoch`,
       leasedPrefix,
       leased: (consumer) => leasedPrefix + consumer,
     };

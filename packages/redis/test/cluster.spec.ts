@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import type { Consumer } from '@taskqueue/core';
 import { silentLogger } from '@taskqueue/core';
 import { describeDriver } from '@taskqueue/core/conformance';
 import { eventually } from '@taskqueue/core/testing';
@@ -6,12 +7,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDriver } from '../src/index.js';
 import { Fleet } from './fleet.js';
 import { redisIsInstalled } from '../../../test/support/redis-server.js';
+import { outgoing } from '../../../test/support/outgoing.js';
+import { idOf, openDriver, take } from './open-driver.js';
 import { PrivateRedis } from './private-redis.js';
 
 const NODES = 3;
 
+interface Cluster {
+  readonly url: string;
+  readonly nodes: readonly PrivateRedis[];
+  dispose(): Promise<void>;
+}
+
 /** Three primaries of a test's own. */
-async function startCluster(): Promise<{ url: string; nodes: PrivateRedis[]; dispose(): Promise<void> }> {
+async function startCluster(): Promise<Cluster> {
   const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--appendonly', 'yes'];
   const nodes = await Promise.all(Array.from({ length: NODES }, () => PrivateRedis.start(args)));
   const addresses = nodes.map((node) => `127.0.0.1:${node.port}`);
@@ -28,6 +37,16 @@ async function startCluster(): Promise<{ url: string; nodes: PrivateRedis[]; dis
       await Promise.all(nodes.map((node) => node.dispose()));
     },
   };
+}
+
+/** A queue of each node, in the order of the nodes. */
+async function queuesOnEachNode({ nodes }: Pick<Cluster, 'nodes'>): Promise<string[]> {
+  const found = new Map<number, string>();
+  for (let number = 0; found.size < nodes.length; number += 1) {
+    const slot = Number(await nodes[0]?.command('cluster', 'keyslot', `q${number}`));
+    found.set(Math.floor((slot * nodes.length) / 16_384), `q${number}`);
+  }
+  return nodes.map((_node, index) => found.get(index) as string);
 }
 
 if (redisIsInstalled) {
@@ -80,6 +99,33 @@ describe.skipIf(!redisIsInstalled)('a cluster', { timeout: 120_000 }, () => {
       }, 20_000);
     } finally {
       await fleet.close();
+      await cluster.dispose();
+    }
+  });
+
+  it('of which a node lost its data says of which queues, and is worked on again', async () => {
+    const cluster = await startCluster();
+    const opened = await openDriver({ url: cluster.url });
+    const queues = await queuesOnEachNode(cluster);
+    const lost = queues[1] as string;
+    const consumers = await Promise.all(queues.map((queue) => opened.consume([queue])));
+    try {
+      for (const [index, queue] of queues.entries()) {
+        await opened.broker.publish([outgoing(queue)]);
+        await take(consumers[index] as Consumer, 1);
+      }
+      await cluster.nodes[1]?.kill();
+      await cluster.nodes[1]?.start(['--appendonly', 'no']);
+      const message = outgoing(lost);
+      await eventually(async () => {
+        expect((await opened.broker.publish([message]))[0]?.status).toMatch(/accepted|duplicate/);
+      }, 30_000);
+      expect(idOf((await take(consumers[1] as Consumer, 1))[0])).toBe(message.id);
+      await eventually(() =>
+        expect(opened.log.filter((line) => line.includes(`of the queues ${lost} (`))).toHaveLength(1),
+      );
+    } finally {
+      await opened.driver.close();
       await cluster.dispose();
     }
   });
