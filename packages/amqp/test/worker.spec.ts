@@ -67,6 +67,30 @@ describe.skipIf(amqpUrl === undefined)('a worker', () => {
     if (n === 2) await channel.deleteQueue(`${one.queue}-2`);
   });
 
+  it.each([1, 2])('of %i queue(s) takes nothing that it cannot run, not even for a moment', async (n) => {
+    const one = app(opened.driver);
+    const done = deferred();
+    let running = 0;
+    one.task('wait', () => {
+      running += 1;
+      return done.promise;
+    });
+    const queues = n === 1 ? [one.queue] : [one.queue, `${one.queue}-2`];
+    for (let sent = 0; sent < 10; sent += 1) await one.sender.sendTask('wait');
+    const worker = await one.work({ concurrency: 2, queues });
+    await eventually(() => expect(running).toBe(2));
+    const channel = await admin.createChannel();
+    await eventually(async () => expect((await channel.checkQueue(one.queue)).messageCount).toBe(8));
+    const other = await opened.consume([one.queue]);
+    const rest = await take(other, 8);
+    // What was here before would come for the second time.
+    expect(rest.map(({ run, redelivered }) => [run, redelivered])).toEqual(rest.map(() => [1, false]));
+    expect(await other.settle(rest.map(ack))).toEqual(rest.map(() => 'settled'));
+    done.resolve();
+    await worker.stop();
+    if (n === 2) await channel.deleteQueue(`${one.queue}-2`);
+  });
+
   it('settles a message once, however often and by whatever ways at once it is asked to', async () => {
     const queue = `w-${randomUUID().slice(0, 13)}`;
     await opened.broker.publish([outgoing(queue), outgoing(queue)]);
