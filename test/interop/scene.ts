@@ -148,7 +148,8 @@ export class Scene {
     const { maxPriority, database } = this.init;
     return {
       ...(maxPriority === undefined ? {} : { INTEROP_MAX_PRIORITY: String(maxPriority) }),
-      ...(database === undefined ? {} : { INTEROP_DATABASE: database }),
+      // Without the latter Celery does not tell Django the traceback.
+      ...(database === undefined ? {} : { INTEROP_DATABASE: database, INTEROP_EXTENDED: '1' }),
     };
   }
 

@@ -1,5 +1,5 @@
 import type { EncodedValue, FailureRecord, ResultRecord, TaskState } from '@taskqueue/core';
-import { stateRank } from '@taskqueue/core';
+import { failureFromCelery, stateRank } from '@taskqueue/core';
 import type { Row } from './sql-store.js';
 import { isStorable, storable } from './text-table.js';
 
@@ -66,6 +66,9 @@ export const KEPT_COLUMNS: ReadonlySet<string> = new Set(['date_created', 'date_
 /** From this rank on a record is final. */
 export const TERMINAL_RANK = stateRank('SUCCESS');
 
+/** States whose result is an exception to Celery. */
+const PYTHON_FAILURES: ReadonlySet<unknown> = new Set<TaskState>(['FAILURE', 'RETRY', 'REVOKED']);
+
 /** What has no column that Celery's readers know. */
 interface Meta {
   readonly children?: readonly string[];
@@ -109,14 +112,15 @@ export function resultRecord(row: Row): ResultRecord {
   const meta = parsed<Meta>(row['meta']) ?? {};
   const failure = parsed<FailureRecord>(row['failure']);
   const stack = text(row['traceback']);
+  const ofPython = failure === undefined ? pythonFailure(row, stack) : undefined;
   const record: Record<keyof ResultRecord, unknown> = {
     taskId: row['task_id'],
     state: row['status'],
     name: row['task_name'],
     run: Number(row['run']),
     attempts: Number(row['attempts']),
-    result: resultValue(row, meta),
-    failure: failure === undefined || stack === undefined ? failure : { ...failure, stack },
+    result: ofPython === undefined ? resultValue(row, meta) : undefined,
+    failure: failure === undefined || stack === undefined ? (failure ?? ofPython) : { ...failure, stack },
     progress: parsed<EncodedValue>(row['progress']),
     queue: text(row['queue']),
     worker: text(row['worker']),
@@ -154,6 +158,12 @@ function resultValue(row: Row, meta: Meta): EncodedValue | undefined {
     contentEncoding: text(row['content_encoding']) ?? '',
     text: meta.escaped === true ? (JSON.parse(stored) as string) : stored,
   };
+}
+
+/** A worker of Python's that shares the table (docs/celery.md) writes the exception where results are. */
+function pythonFailure(row: Row, stack: string | undefined): FailureRecord | undefined {
+  if (!PYTHON_FAILURES.has(row['status']) || row['content_type'] !== 'application/json') return undefined;
+  return failureFromCelery(parsed(row['result']), stack);
 }
 
 /** The stack has a column of its own, where Celery's readers look for it, unless the column cannot hold it. */
