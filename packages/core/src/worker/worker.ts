@@ -132,7 +132,7 @@ export class Worker implements WorkerEvents {
       await this.pool.start();
       if (this.stopping === undefined) await this.consume();
     } catch (error) {
-      await this.pool.close();
+      await Promise.all([this.pool.close(), this.withdraw()]);
       // Whoever stops what starts does not hear of it.
       if (this.stopping === undefined) throw error;
     }
@@ -203,10 +203,10 @@ export class Worker implements WorkerEvents {
       onSettled: () => (this.processed += 1),
     });
     this.parts = parts;
-    await parts.revocations.start();
+    if (this.stopping === undefined) await parts.revocations.start();
+    if (this.stopping !== undefined) return this.withdraw();
     parts.recoverer.start();
     parts.leases.start();
-    if (this.stopping !== undefined) return;
     parts.fetcher.start();
     parts.autoscaler?.start();
     this.currentState = 'running';
@@ -220,6 +220,14 @@ export class Worker implements WorkerEvents {
     this.control = this.remoteControl(parts);
     this.control?.start();
     this.emit({ type: 'worker-online', worker: this.name });
+  }
+
+  /** Stopped, or failed, while it started: what had begun ends, although nobody had it to stop. */
+  private async withdraw(): Promise<void> {
+    const { parts } = this;
+    if (parts === undefined) return;
+    const ended = this.stopBackground(parts).then(() => parts.consumer.close());
+    await this.withDeadline(ended, this.options.clock.monotonic() + HAND_BACK_MS);
   }
 
   private async shutDown(graceMs: number): Promise<void> {

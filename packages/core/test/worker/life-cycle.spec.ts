@@ -3,6 +3,7 @@ import { deferred } from '../../src/async/deferred.js';
 import { memoryDriver } from '../../src/memory/memory-driver.js';
 import type { TaskContext } from '../../src/task/task-context.js';
 import { eventually } from '../../src/testing/eventually.js';
+import { nextTurns } from '../../src/testing/fake-clock.js';
 import type { QueueUnderTest } from './worker-under-test.js';
 import { queuesUnderTest } from './worker-under-test.js';
 
@@ -13,20 +14,26 @@ describe('shutdown', () => {
     const queue = open({ worker: { concurrency: 2 } });
     const release = deferred();
     let started = 0;
-    queue.task('slow', async () => {
+    let aborted = 0;
+    const slow = async (context: TaskContext): Promise<string> => {
       started += 1;
       await release.promise;
+      if (context.signal.aborted) aborted += 1;
       return 'ended';
-    });
+    };
+    queue.task('slow', slow, { bind: true });
     const worker = await queue.work();
     const handles = await Promise.all(Array.from({ length: 6 }, () => queue.send('slow')));
     await eventually(() => expect(started).toBe(2));
     const stopped = worker.stop({ graceMs: 10_000 });
     expect(worker.state).toBe('draining');
+    // It gets as far as it would go without a grace.
+    await nextTurns();
+    expect(worker.state).toBe('draining');
     release.resolve();
     await stopped;
     expect(worker.state).toBe('stopped');
-    expect(started).toBe(2);
+    expect([started, aborted]).toEqual([2, 0]);
     const states = await Promise.all(handles.map((handle) => handle.state()));
     expect(states.filter((state) => state === 'SUCCESS')).toHaveLength(2);
     const [facts] = (await queue.driver.inspector?.queues()) ?? [];

@@ -125,8 +125,10 @@ describe('runWorker', () => {
     await worker.hears('task started');
     worker.signal('SIGTERM');
     await worker.until(() => worker.output.includes('Waiting up to'));
+    const began = performance.now();
     worker.signal('SIGTERM');
     expect(await worker.exitCode()).toBe(0);
+    expect(performance.now() - began, 'of a grace of 20 s').toBeLessThan(12_000);
     expect(worker.heard.filter((one) => one !== 'running')).toEqual([
       'task started',
       'task aborted',
