@@ -155,6 +155,18 @@ export function outcomeScenarios(scene: () => Scene): void {
       });
     });
 
+    it.concurrent('Python sees a call that Node rejects as failed, and Node as rejected', async () => {
+      const { node, python } = scene();
+      const source =
+        "r = js('refuse', 'not for sale').delay()\nr.get(timeout=20, propagate=False)\n[r.id, r.state, str(r.result)]";
+      const [id, state, text] = await python.run<[string, string, string]>(source);
+      expect(state).toBe('FAILURE');
+      expect(text).toContain('not for sale');
+      const handle = await node.sender.sendTask('js.refuse', ['not for sale']);
+      await expect(handle.get({ timeout: TIMEOUT })).rejects.toMatchObject({ code: 'TASK_REJECTED' });
+      expect(id).not.toBe(handle.id);
+    });
+
     it.concurrent('Node is told that Python has no task of the name', async () => {
       const { node, pythonQueue } = scene();
       const handle = await node.sender.sendTask('py.nowhere', [], {}, { queue: pythonQueue });

@@ -13,6 +13,7 @@ import {
   composeStores,
   defineTask,
   Ignore,
+  Reject,
   plainHandler,
   silentLogger,
   systemClock,
@@ -119,6 +120,9 @@ export class NodePeer {
     this.task('retry_once', (context: TaskContext) => retryOnce(context), { bind: true, retry: { max: 3 } });
     this.task('ignored', () => {
       throw new Ignore();
+    });
+    this.task('refuse', (reason: string) => {
+      throw new Reject(reason);
     });
     this.task('silent', (value: unknown) => value, { ignoreResult: true });
     this.task('request', (...all: unknown[]) => request(all.at(-1) as TaskContext), { bind: true });

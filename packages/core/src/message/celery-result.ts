@@ -87,13 +87,19 @@ function resultTail(record: ResultRecord): string {
     attempts: record.attempts,
     content: result === undefined ? undefined : [result.contentType, result.contentEncoding],
     failure: failure === undefined ? undefined : ownFailure(failure),
+    state: celeryStatus(record.state) === record.state ? undefined : record.state,
     root_id: record.rootId,
     periodic_task_name: record.periodicTaskName,
     parented: record.children === undefined ? undefined : record.children.length,
     done: record.doneAt,
     expires: record.expiresAt,
   };
-  return `,"status":${JSON.stringify(record.state)},"result":${resultText(record)},${JSON.stringify(members).slice(1)}`;
+  return `,"status":${JSON.stringify(celeryStatus(record.state))},"result":${resultText(record)},${JSON.stringify(members).slice(1)}`;
+}
+
+/** Celery's callers wait for ever for a task that was rejected: to them it is no end. */
+function celeryStatus(state: TaskState): TaskState {
+  return state === 'REJECTED' ? 'FAILURE' : state;
 }
 
 /** What Python shows as the result. */
@@ -113,7 +119,7 @@ function ownRecord(meta: Meta, raw: string): Omit<Fields, 'taskId'> {
   const [, run, created, started] = meta['taskqueue'] as readonly unknown[];
   return {
     ...commonFields(meta),
-    state: stateOf(meta['status'] as string),
+    state: stateOf((text(meta['state']) ?? meta['status']) as string),
     run: whole(run) ?? 0,
     attempts: whole(meta['attempts']) ?? 0,
     result: ownValue(meta['content'], raw),
