@@ -138,6 +138,20 @@ describe('the application', () => {
     expect(ended.stderr).toContain('expected one of async, solo, threads, prefork, got "prefrok"');
   });
 
+  it.concurrent.each([
+    [{ TASKQUEUE_WORKER_CONTROL_SECRET: 'sixteen characters' }, 'does not obey "shutdown": it is not signed'],
+    [{ TASKQUEUE_WORKER_CONTROL: 'inspect' }, 'does not obey "shutdown"'],
+  ])('says which workers refuse to end (%j)', async (settings, why) => {
+    const env = sqlite();
+    const one = await worker({ ...env, ...settings });
+    const told = await run(['control', 'shutdown', '--json'], env);
+    expect(told.code).toBe(1);
+    expect(told.stderr).toContain(why);
+    expect(parsed(told)).toEqual({ told: [] });
+    one.signal('SIGTERM');
+    expect((await one.ended()).code).toBe(0);
+  });
+
   it.concurrent.each(['async', 'prefork'])('lets a worker (%s) go on whose log nobody reads any more', async (pool) => {
     const env = sqlite();
     const one = start(['worker', '--app', APP, '-P', pool, '-c', '1'], env);
