@@ -218,8 +218,11 @@ export class ChildPool implements ExecutionPool {
     this.children.delete(child);
     this.tellChange();
     if (this.closed) return;
-    if (!end.expected) logger.warn(`${child.name} has ended (${end.reason}); another one is started.`, 'Pool');
-    if (end.useless && !end.expected) this.endedUseless(end.reason);
+    if (!end.expected) {
+      logger.warn(`${child.name} has ended (${end.reason}); another one is started.`, 'Pool');
+      if (end.useless) this.endedUseless(end.reason);
+      else this.useless = 0;
+    }
     this.fill();
   }
 

@@ -36,6 +36,8 @@ const BOOT_MS = 60_000;
 const LEAVE_MS = 5_000;
 /** A thread inside a native library cannot be killed before it comes out; its run is over all the same. */
 const KILL_MS = 500;
+/** One that has stood ready for so long has booted, whatever ends it then: the system that needs memory, an operator. */
+const SETTLED_MS = 5_000;
 
 /** A run in a child. `verdict` is how it ends when the child is killed for it. */
 interface RunInChild {
@@ -66,6 +68,8 @@ export class PooledChild {
   private run: RunInChild | undefined;
   private timer: ClockTimer | undefined;
   private tasks = 0;
+  /** Monotonic. */
+  private readyAt = Infinity;
   private lastRunId = 0;
   private killed = false;
   private retired = false;
@@ -154,6 +158,7 @@ export class PooledChild {
         if (this.current !== 'booting') return;
         this.timer?.cancel();
         this.current = 'idle';
+        this.readyAt = this.options.clock.monotonic();
         this.options.onChange(this);
         return;
       case 'refused':
@@ -228,7 +233,11 @@ export class PooledChild {
     this.options.onGone(this, {
       reason: why,
       expected: before === 'leaving' || this.killed,
-      useless: before === 'booting' || (before === 'idle' && this.tasks === 0),
+      useless: before === 'booting' || (before === 'idle' && this.tasks === 0 && !this.isSettled),
     });
+  }
+
+  private get isSettled(): boolean {
+    return this.options.clock.monotonic() - this.readyAt >= SETTLED_MS;
   }
 }

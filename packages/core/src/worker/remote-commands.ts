@@ -58,7 +58,11 @@ export function remoteCommands(
     report: () => ({ ok: report(worker) }),
     clock: () => ({ clock: worker.logicalClock.forward() }),
     hello: () => ({ revoked: {}, clock: worker.logicalClock.forward() }),
-    heartbeat: () => worker.presence?.heartbeat(),
+    heartbeat: () => {
+      worker.presence?.heartbeat();
+      // An answer, as Celery's workers give it: its command line takes silence for a failure.
+      return null;
+    },
   };
   const changing: Record<string, CommandHandler> = {
     ...changingCommands(worker),

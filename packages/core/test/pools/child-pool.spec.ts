@@ -173,6 +173,30 @@ describe('a child that ends', () => {
     expect(await pool.run(execution, control())).toEqual({ kind: 'interrupted' });
   });
 
+  it('after it has waited for a while for its first task is no sign that none can boot', async () => {
+    open();
+    void pool.start();
+    for (let attempt = 1; attempt <= 8; attempt += 1) {
+      child(attempt).ready();
+      await clock.advance('5s');
+      child(attempt).listener.exited('signal SIGKILL');
+      expect(children).toHaveLength(attempt + 1);
+    }
+    expect(broken).toEqual([]);
+  });
+
+  it('as soon as it has booted, each time, breaks the pool', async () => {
+    open();
+    void pool.start();
+    for (let attempt = 1; attempt <= 5; attempt += 1) {
+      child(attempt).ready();
+      await clock.advance('100ms');
+      child(attempt).listener.exited('exit code 7');
+      await clock.advance('10s');
+    }
+    expect(broken).toMatchObject([{ code: 'CHILD_BOOT_FAILED' }]);
+  });
+
   it('does not break a pool in which another one works', async () => {
     open({ size: 2 });
     void pool.start();

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { VERSION } from '@taskqueue/core';
+import { endWhenUnread } from './closed-output.js';
 import { explainFailure } from './command-failure.js';
 import { addBeat, addWorker } from './commands/services.js';
 import { addCall } from './commands/call.js';
@@ -25,8 +26,7 @@ Exit codes: 0 done; 1 failed, or nobody answered; 2 wrong use or configuration; 
 
 /** Runs the command line `taskqueue …` as this process. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
-  // Whoever reads the output may have seen enough.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  endWhenUnread();
   const program = taskqueueProgram();
   try {
     await program.parseAsync(argv, { from: 'user' });

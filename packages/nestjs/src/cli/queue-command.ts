@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Command } from 'commander';
 import type { TaskQueueRuntime } from '../task-queue.runtime.js';
 import { explainFailure } from './command-failure.js';
 import { EXIT } from './exit-codes.js';
@@ -35,6 +35,7 @@ export function queueCommand(
   work: (given: QueueWork) => Promise<ExitCode | void>,
 ): Command {
   const command = withExamples(parent.command(synopsis, { isDefault }).description(summary).aliases(aliases), examples);
+  if (isDefault) refuseOtherWords(parent, command);
   return command
     .option('--app <file#export>', 'the application, e.g. dist/app.module.js#AppModule')
     .option('-b, --broker <url>', 'the queue by its URL, without an application')
@@ -55,6 +56,18 @@ export function queueCommand(
         }
       });
     });
+}
+
+/** The parser gives the default command every word that it does not know, which was meant to be another command. */
+function refuseOtherWords(parent: Command, byDefault: Command): void {
+  parent.hook('preSubcommand', (_parent, command) => {
+    const [word] = parent.args;
+    if (command !== byDefault || word === undefined || word.startsWith('-') || word === byDefault.name()) return;
+    // Without a default it knows which one is nearest, and throws.
+    const others = new Command(parent.name()).copyInheritedSettings(parent);
+    for (const one of parent.commands) others.command(one.name());
+    others.parse([word], { from: 'user' });
+  });
 }
 
 export function withExamples(command: Command, examples: readonly string[]): Command {

@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import type { ChildPort } from '@taskqueue/core';
 import { bootProblem } from '@taskqueue/core';
 import { TaskQueueRuntime } from '../task-queue.runtime.js';
+import { outliveReaders } from './unread-log.js';
 
 /** Known while an application boots idle: a boot of its own, so that no other one in the process is touched. */
 const booting = new AsyncLocalStorage<true>();
@@ -32,6 +33,7 @@ export function bootIdle(
  * ```
  */
 export async function runAsChild(module: Type<unknown>, port: ChildPort): Promise<never> {
+  outliveReaders();
   try {
     const app = await bootIdle(module);
     const end = await app.get(TaskQueueRuntime, { strict: false }).createHost(port).serve();

@@ -8,7 +8,8 @@ import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
 
 /**
  * Runs a beat as this process: boots the module as an application context, sends what falls due, and ends at SIGTERM or
- * SIGINT with code 0. Any number may run. A start that fails ends the process with code 1.
+ * SIGINT with code 0. Any number may run. A start that fails ends the process with code 1, for settings
+ * that cannot be used with code 2.
  */
 export async function runBeat(module: Type<unknown>): Promise<void> {
   try {

@@ -19,7 +19,8 @@ export interface RunWorkerOptions extends Partial<WorkerSettings> {
 /**
  * Runs a worker as this process: boots the module as an application context, consumes, and on SIGTERM or SIGINT stops
  * taking tasks, gives running ones the grace, hands back what is left, closes the application and exits with code 0. A
- * second signal shortens the grace. Resolves when the worker consumes; a start that fails ends the process with code 1.
+ * second signal shortens the grace. Resolves when the worker consumes; a start that fails ends the process with code 1, for
+ * settings that cannot be used with code 2.
  *
  * With the pools `threads` and `prefork` the worker starts this program again for each child, which comes to this call,
  * boots the same module once, and serves runs instead of a worker: for a child it never resolves. Keep what comes before

@@ -1,6 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { stopSignals } from '@taskqueue/core';
 import { TaskQueueLifecycle } from './task-queue.lifecycle.js';
+import { outliveReaders } from './unread-log.js';
 
 /**
  * A process that is a worker or a beat. It owns the signals and the exit code: 0 after a clean stop, 1 otherwise. A
@@ -18,6 +19,7 @@ export class ServiceProcess {
   private atLast: () => Promise<void> = () => Promise.resolve();
 
   constructor() {
+    outliveReaders();
     for (const signal of stopSignals()) process.on(signal, () => this.end());
   }
 

@@ -42,6 +42,9 @@ describe('wrong words', () => {
     [['wrker'], "unknown command 'wrker'", 'Did you mean worker?'],
     [['queues', '--jsn'], "unknown option '--jsn'", 'Did you mean --json?'],
     [['inspect', 'activ'], "unknown command 'activ'", 'Did you mean active?'],
+    [['queues', 'puase', 'mail'], "unknown command 'puase'", 'Did you mean pause?'],
+    [['dead', 'redirve', '--all'], "unknown command 'redirve'", 'Did you mean redrive?'],
+    [['schedules', 'enabel', 'x', '--json'], "unknown command 'enabel'", 'Did you mean enable?'],
     [['worker', '--quues', 'a'], "unknown option '--quues'", 'Did you mean --queues?'],
     [['result'], "missing required argument 'id'", '--help'],
     [['purge'], 'names of queues, or --all', 'COMMAND_INVALID'],
@@ -127,6 +130,42 @@ describe('the application', () => {
     const ended = await run(['status', '--app', APP, '--timeout', '300ms'], env);
     expect(ended).toMatchObject({ code: 1, stdout: '' });
     expect(ended.stderr).toContain('No worker answered within 300ms.');
+  });
+
+  it.concurrent('does not run a worker with settings that cannot be: code 2, as for other commands', async () => {
+    const ended = await run(['worker', '--app', APP, '-P', 'prefrok'], sqlite());
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain('expected one of async, solo, threads, prefork, got "prefrok"');
+  });
+
+  it.concurrent.each([
+    [{ TASKQUEUE_WORKER_CONTROL_SECRET: 'sixteen characters' }, 'does not obey "shutdown": it is not signed'],
+    [{ TASKQUEUE_WORKER_CONTROL: 'inspect' }, 'does not obey "shutdown"'],
+  ])('says which workers refuse to end (%j)', async (settings, why) => {
+    const env = sqlite();
+    const one = await worker({ ...env, ...settings });
+    const told = await run(['control', 'shutdown', '--json'], env);
+    expect(told.code).toBe(1);
+    expect(told.stderr).toContain(why);
+    expect(parsed(told)).toEqual({ told: [] });
+    one.signal('SIGTERM');
+    expect((await one.ended()).code).toBe(0);
+  });
+
+  it.concurrent.each(['async', 'prefork'])('lets a worker (%s) go on whose log nobody reads any more', async (pool) => {
+    const env = sqlite();
+    const one = start(['worker', '--app', APP, '-P', pool, '-c', '1'], env);
+    await one.says('takes tasks from default');
+    one.closeOutput();
+    for (const summand of [1, 2, 3]) {
+      const sum = await run(
+        ['call', 'Sums.add', '--app', APP, '--args', `[1,${summand}]`, '--wait', '20s', '--json'],
+        env,
+      );
+      expect(parsed(sum)).toMatchObject({ state: 'SUCCESS', result: 1 + summand });
+    }
+    one.signal('SIGTERM');
+    expect((await one.ended()).code).toBe(0);
   });
 });
 

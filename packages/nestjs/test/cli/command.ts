@@ -50,6 +50,12 @@ export class CommandProcess {
     return { code, stdout: this.stdout, stderr: this.stderr };
   }
 
+  /** From now on nobody reads what it prints. */
+  closeOutput(): void {
+    this.child.stdout?.destroy();
+    this.child.stderr?.destroy();
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }

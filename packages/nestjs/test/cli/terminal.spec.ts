@@ -7,8 +7,8 @@ import { ProgressBar } from '../../src/cli/progress-bar.js';
 
 /** Keeps what is written to it. */
 class Terminal {
-  readonly rows = 12;
-  readonly columns = 90;
+  rows = 12;
+  columns = 90;
   readonly written: string[] = [];
 
   constructor(readonly isTTY = true) {}
@@ -49,6 +49,17 @@ describe('the live table of events', () => {
     await eventually(() => expect(terminal.written.at(-1)).toMatch(/w@host +offline/));
     table.stop();
     expect(terminal.written.at(-1)).toBe('\u001b[?25h\u001b[?1049l');
+  });
+});
+
+describe('the live table on a terminal that does not know its size', () => {
+  it('is as large as most terminals are', async () => {
+    const terminal = Object.assign(new Terminal(), { rows: 0, columns: 0 });
+    const table = new LiveTable(terminal as unknown as WriteStream);
+    table.start();
+    table.hear(event({ type: 'task-received', id: 'only', name: 'Sums.add' }));
+    await eventually(() => expect(terminal.written.at(-1)).toMatch(/only +Sums\.add +received/));
+    table.stop();
   });
 });
 

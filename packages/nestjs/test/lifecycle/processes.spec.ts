@@ -151,7 +151,7 @@ describe('runWorker', () => {
     [['stray'], "'stray'"],
   ])('says which argument is wrong: %j', async (args, named) => {
     const worker = service({ args });
-    expect(await worker.exitCode()).toBe(1);
+    expect(await worker.exitCode()).toBe(2);
     expect(worker.output).toContain('The worker could not start');
     expect(worker.output).toContain(named);
     expect(worker.heard).not.toContain('running');
@@ -159,7 +159,7 @@ describe('runWorker', () => {
 
   it.concurrent('says what is wrong with the environment, all of it', async () => {
     const worker = service({ env: { TASKQUEUE_URL: 'pigeon:', TASKQUEUE_WORKER_POOL: 'swimming' } });
-    expect(await worker.exitCode()).toBe(1);
+    expect(await worker.exitCode()).toBe(2);
     expect(worker.output).toMatch(/The worker could not start: The task queue configuration has 2 problems/);
     expect(worker.output).toContain('worker.pool');
     expect(worker.output).toContain('driver: expected a URL');
@@ -283,9 +283,9 @@ describe('runBeat', () => {
     expect(await beat.exitCode()).toBe(0);
   });
 
-  it.concurrent('ends with code 1 when it cannot start', async () => {
+  it.concurrent('ends with code 2 when its settings cannot be', async () => {
     const beat = service({ env: { ROLE: 'beat', TASKQUEUE_BEAT_POLL: 'never' } });
-    expect(await beat.exitCode()).toBe(1);
+    expect(await beat.exitCode()).toBe(2);
     expect(beat.output).toContain('Beat could not start');
     expect(beat.output).toContain('beat.poll');
   });

@@ -105,7 +105,7 @@ function addChange(parent: Command, method: string, { summary, synopsis, example
   withTarget(command);
 }
 
-/** Workers do not answer it. So it is said to those who are there. */
+/** Who obeys does not answer, who refuses does. So it is said to those who are there, and silence is consent. */
 function addShutdown(parent: Command): void {
   const command = queueCommand(
     parent,
@@ -115,13 +115,15 @@ function addShutdown(parent: Command): void {
       examples: ['control shutdown', 'control shutdown -d worker@host#1'],
     },
     async (work): Promise<ExitCode> => {
-      const answers = await ask(work, { method: 'ping' });
-      const workers = [...answers.keys()].sort();
-      if (workers.length > 0) {
-        await work.runtime.createControlBus().cast('shutdown', {}, { destination: workers });
-        work.output.show({ told: workers }, () => workers.map((worker) => `${worker} was told to end`).join('\n'));
+      const present = await ask(work, { method: 'ping' });
+      const workers = [...present.keys()].sort();
+      if (workers.length === 0) return judgeAnswers(work, present);
+      const answers = await ask(work, { method: 'shutdown' }, workers);
+      const told = workers.filter((worker) => refusalOf(answers.get(worker)) === undefined);
+      if (work.output.json || told.length > 0) {
+        work.output.show({ told }, () => told.map((worker) => `${worker} was told to end`).join('\n'));
       }
-      return judgeAnswers(work, answers);
+      return judgeAnswers(work, new Map([...present, ...answers]));
     },
   );
   withTarget(command);

@@ -53,6 +53,15 @@ export class LiveTable {
     else this.hearWorker(event);
   }
 
+  /** A terminal that was opened for a process only, as in a container, says that it has none. */
+  private get rows(): number {
+    return this.terminal.rows || 24;
+  }
+
+  private get columns(): number {
+    return this.terminal.columns || 80;
+  }
+
   private hearWorker(event: Exclude<ClusterEvent, { readonly id: string }>): void {
     const state = event.type === 'worker-offline' ? 'offline' : 'online';
     const { hostname: name, active, processed } = event;
@@ -67,7 +76,7 @@ export class LiveTable {
     this.tasks.delete(id);
     this.tasks.set(id, { id: id.slice(0, ID_LENGTH), task, state: event.type.slice('task-'.length), worker, took });
     const oldest = this.tasks.keys().next().value;
-    if (this.tasks.size > this.terminal.rows && oldest !== undefined) this.tasks.delete(oldest);
+    if (this.tasks.size > this.rows && oldest !== undefined) this.tasks.delete(oldest);
   }
 
   private draw(): void {
@@ -83,8 +92,8 @@ export class LiveTable {
       rowsOf(this.tasks).reverse(),
       'No task has been heard of; workers tell of tasks with --task-events.',
     );
-    const lines = `${workers}\n\n${tasks}`.split('\n').slice(0, this.terminal.rows - 1);
-    this.terminal.write(HOME_AND_CLEAR + lines.map((one) => one.slice(0, this.terminal.columns)).join('\n'));
+    const lines = `${workers}\n\n${tasks}`.split('\n').slice(0, this.rows - 1);
+    this.terminal.write(HOME_AND_CLEAR + lines.map((one) => one.slice(0, this.columns)).join('\n'));
   }
 }
 

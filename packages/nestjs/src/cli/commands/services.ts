@@ -4,6 +4,7 @@ import { argumentSynopsis, WORKER_ARGUMENTS } from '../../lifecycle/command-line
 import { runBeat } from '../../lifecycle/run-beat.js';
 import { runWorker } from '../../lifecycle/run-worker.js';
 import { findModule, loadModule } from '../application-module.js';
+import { runUnread } from '../closed-output.js';
 import { withExamples } from '../queue-command.js';
 
 const APP = ['--app <file#export>', 'the application, e.g. dist/app.module.js#AppModule'] as const;
@@ -28,6 +29,7 @@ export function addWorker(program: Command): void {
   command.action(async () => {
     const options = command.opts();
     const module = await applicationOf(options['app'] as string | undefined, 'A worker');
+    runUnread();
     await runWorker(module, { argv: workerArguments(options) });
   });
 }
@@ -40,7 +42,9 @@ export function addBeat(program: Command): void {
     .option(...APP);
   withExamples(command, ['beat --app dist/app.module.js']);
   command.action(async () => {
-    await runBeat(await applicationOf(command.opts()['app'] as string | undefined, 'Beat'));
+    const module = await applicationOf(command.opts()['app'] as string | undefined, 'Beat');
+    runUnread();
+    await runBeat(module);
   });
 }
 

@@ -17,9 +17,12 @@ export function withTarget(command: Command): Command {
     .option('-t, --timeout <duration>', 'how long answers are waited for', '1s');
 }
 
-/** Asks the workers that the options name. */
-export function ask({ runtime, options }: QueueWork, question: Question): Promise<ReadonlyMap<string, unknown>> {
-  const destination = destinationOf(options);
+/** Asks the workers that the options name, or others. */
+export function ask(
+  { runtime, options }: QueueWork,
+  question: Question,
+  destination = destinationOf(options),
+): Promise<ReadonlyMap<string, unknown>> {
   return runtime.createControlBus().call(question.method, question.parameters ?? {}, {
     timeout: options['timeout'] as Duration,
     ...(destination === undefined ? {} : { destination }),
