@@ -188,6 +188,12 @@ export function idOf({ headers, properties }: EncodedMessage): string {
   return typeof id === 'string' ? id : '';
 }
 
+/** The same, as a property can hold it; the header stays as it is. Undefined where there is none, or a longer one. */
+export function sendableId(message: EncodedMessage): string | undefined {
+  const id = idOf(message);
+  return id !== '' && Buffer.byteLength(id) <= LONGEST_ID ? id : undefined;
+}
+
 export function taskOf({ headers }: EncodedMessage): string {
   return textOr(headers['task'], '');
 }
@@ -200,7 +206,7 @@ export function priorityOf({ properties }: EncodedMessage): number {
 
 /** The message as something to be sent again, as it is. */
 export function outgoingFrom(message: EncodedMessage, queue: string): OutgoingMessage {
-  return { id: idOf(message) || 'unknown', task: taskOf(message), queue, priority: priorityOf(message), message };
+  return { id: sendableId(message) ?? 'unknown', task: taskOf(message), queue, priority: priorityOf(message), message };
 }
 
 function wireCounters({ at, runs, losses, marked }: Counters): Record<string, unknown> {

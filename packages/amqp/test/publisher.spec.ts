@@ -137,7 +137,10 @@ describe.skipIf(amqpUrl === undefined)('publishing', () => {
   it('refuses for good what comes back from a queue that is deleted again and again', async () => {
     const queue = newQueue();
     const channel = await admin.createChannel();
-    const { ensureQueue } = AmqpTopology.prototype;
+    const ensureQueue = Object.getOwnPropertyDescriptor(AmqpTopology.prototype, 'ensureQueue')?.value as (
+      this: AmqpTopology,
+      queue: string,
+    ) => Promise<void>;
     const declaring = vi.spyOn(AmqpTopology.prototype, 'ensureQueue').mockImplementation(async function (
       this: AmqpTopology,
     ) {
