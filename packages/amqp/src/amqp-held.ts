@@ -13,6 +13,8 @@ export interface Held {
   readonly counters: Counters;
   /** Deliveries since it was published, this one included. */
   readonly deliveries: number;
+  /** The broker takes it with its counters in no case: it can only be given back as it is. */
+  readonly uncountable: boolean;
   /** A settlement of it is under way. */
   busy: boolean;
   /** What takes its place is in the broker; only the acknowledgement is missing. */

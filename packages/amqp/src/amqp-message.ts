@@ -42,8 +42,14 @@ const OURS = 'taskqueue';
 const DELIVERY_COUNT = 'x-delivery-count';
 const LONGEST_ID = 255;
 
-/** What the broker adds on the way: Celery does not pass it on either. */
-const BROKERS_OWN = /^x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count)$/;
+/** Other queues to which the broker sends a message as well, whoever publishes it and wherever. */
+const COPIES = ['CC', 'BCC'] as const;
+
+/**
+ * What the broker adds on the way, which Celery does not pass on either; and where its sender had it sent beside this queue:
+ * with that it would go there once more with each retry, and as a dead letter.
+ */
+const BROKERS_OWN = /^(x-(death|first-death-.*|last-death-.*|delivery-count|acquired-count)|B?CC)$/;
 
 /** Properties in Celery's spelling → in the client's. The content's type and encoding, priority and headers go apart. */
 const PROPERTIES = [
@@ -74,6 +80,15 @@ export function checkOutgoing(outgoing: OutgoingMessage, maxBytes: number): void
     if (value !== undefined && !(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) {
       throw cannotBeSent(field, value, 'a finite number of milliseconds');
     }
+  }
+  for (const name of COPIES) {
+    const value = message.headers[name];
+    if (value === undefined) continue;
+    throw cannotBeSent(
+      `headers.${name}`,
+      value,
+      'no such header, by which RabbitMQ would send it to other queues as well',
+    );
   }
   checkSize(bodySize(message.body), maxBytes);
 }
@@ -173,6 +188,12 @@ export function idOf({ headers, properties }: EncodedMessage): string {
   return typeof id === 'string' ? id : '';
 }
 
+/** The same, as a property can hold it; the header stays as it is. Undefined where there is none, or a longer one. */
+export function sendableId(message: EncodedMessage): string | undefined {
+  const id = idOf(message);
+  return id !== '' && Buffer.byteLength(id) <= LONGEST_ID ? id : undefined;
+}
+
 export function taskOf({ headers }: EncodedMessage): string {
   return textOr(headers['task'], '');
 }
@@ -185,7 +206,7 @@ export function priorityOf({ properties }: EncodedMessage): number {
 
 /** The message as something to be sent again, as it is. */
 export function outgoingFrom(message: EncodedMessage, queue: string): OutgoingMessage {
-  return { id: idOf(message) || 'unknown', task: taskOf(message), queue, priority: priorityOf(message), message };
+  return { id: sendableId(message) ?? 'unknown', task: taskOf(message), queue, priority: priorityOf(message), message };
 }
 
 function wireCounters({ at, runs, losses, marked }: Counters): Record<string, unknown> {

@@ -4,7 +4,7 @@ import { bodyBytes, systemClock } from '@taskqueue/core';
 import type { AmqpDeadExchange } from './amqp-dead-exchange.js';
 import type { AmqpHeld, Held } from './amqp-held.js';
 import type { AmqpInnocents } from './amqp-innocents.js';
-import { epitaphHeaders, idOf, outgoingFrom, publishOptions } from './amqp-message.js';
+import { epitaphHeaders, idOf, outgoingFrom, publishOptions, sendableId } from './amqp-message.js';
 import type { AmqpPublisher, PlacedMessage } from './amqp-publisher.js';
 import type { AmqpTopology } from './amqp-topology.js';
 import { deadQueue } from './amqp-topology.js';
@@ -48,10 +48,10 @@ export class AmqpSettler {
     }
   }
 
-  /** Sends what is marked anew, with its counters, before the channel gives the rest back. */
+  /** Sends what is marked anew, with its counters, before the channel gives the rest back. Each by itself: one that fails leaves no other twice. */
   async releaseSuspects(): Promise<void> {
     const suspects = this.options.held.all.filter((held) => !held.busy && cameBack(held));
-    await this.settle(suspects.map(({ delivery }) => ({ kind: 'release', delivery })));
+    await Promise.allSettled(suspects.map(({ delivery }) => this.settle([{ kind: 'release', delivery }])));
   }
 
   private claim(delivery: Delivery): Held | undefined {
@@ -144,13 +144,13 @@ function letterOf({ delivery, counters }: Held, reason: string): EncodedMessage 
   return {
     ...message,
     headers: { ...message.headers, ...epitaph },
-    properties: { ...properties, message_id: idOf(message) || randomUUID(), delivery_mode: 2 },
+    properties: { ...properties, message_id: sendableId(message) ?? randomUUID(), delivery_mode: 2 },
   };
 }
 
 /** It would come back looking like what was lost. */
-function cameBack({ counters, deliveries }: Held): boolean {
-  return counters.marked || deliveries > 1;
+function cameBack({ counters, deliveries, uncountable }: Held): boolean {
+  return !uncountable && (counters.marked || deliveries > 1);
 }
 
 async function attempt<T>(work: () => T): Promise<T> {

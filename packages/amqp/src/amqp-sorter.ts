@@ -1,5 +1,6 @@
+import type { Message } from 'amqplib';
 import type { Delivery, Logger } from '@taskqueue/core';
-import { systemClock } from '@taskqueue/core';
+import { isTaskQueueError, systemClock } from '@taskqueue/core';
 import type { AmqpHeld, Receipt } from './amqp-held.js';
 import type { AmqpInnocents } from './amqp-innocents.js';
 import type { Counters, OpenedMessage } from './amqp-message.js';
@@ -32,12 +33,16 @@ const MARK_AGAIN_MS = 1_000;
  *            once marked      `losses` + 1: what is marked is given back only with its counters (amqp-settler.ts)
  * ```
  *
+ * What the broker refuses for good when it is sent anew, because its headers have become too long, is handed out uncounted and given
+ * back as it is: otherwise nobody would ever run it.
+ *
  * So a task that kills its process is counted from its second victim on, a release or a broker's restart is not, and a
  * message that came back cannot be handed out uncounted. `run` goes on counting over all of it.
  */
 export class AmqpSorter {
   /** What is being put back, and what has come of it meanwhile: it may come before the broker confirms that it has it. */
   private readonly puttingBack = new Map<string, Arrival[]>();
+  private readonly uncountable = new WeakSet<Message>();
 
   constructor(private readonly options: AmqpSorterOptions) {}
 
@@ -54,6 +59,7 @@ export class AmqpSorter {
     }
     const known = innocents.take(queue, idOf(opened.message));
     const before = deliveredBefore(arrival, opened, known);
+    if (this.uncountable.has(message)) return this.hold(session, arrival, opened, before + 1);
     if (before > 0 && known === undefined) {
       const losses = counters.losses + (counters.marked ? 1 : 0);
       const marked = { ...counters, runs: counters.runs + before, losses, marked: true };
@@ -73,8 +79,8 @@ export class AmqpSorter {
     const opened = openMessage(arrival.message);
     const { counters } = opened;
     // It would look like what was lost, and be counted.
-    if (counters.marked && !arrival.message.fields.redelivered)
-      await this.putBack(session, arrival, { opened, counters });
+    const isCounted = counters.marked && !this.uncountable.has(arrival.message);
+    if (isCounted && !arrival.message.fields.redelivered) await this.putBack(session, arrival, { opened, counters });
     else if (session.giveBack(arrival.message)) this.excuse(arrival, opened, 1);
   }
 
@@ -118,7 +124,9 @@ export class AmqpSorter {
       redelivered: run > 1,
       ...(counters.at === undefined ? {} : { enqueuedAt: counters.at }),
     };
-    held.add({ delivery, session, message, counters, deliveries, busy: false, replaced: false, letter: undefined });
+    const uncountable = this.uncountable.has(message);
+    const state = { busy: false, replaced: false, letter: undefined };
+    held.add({ delivery, session, message, counters, deliveries, uncountable, ...state });
     return delivery;
   }
 
@@ -132,8 +140,11 @@ export class AmqpSorter {
     const early: Arrival[] = this.puttingBack.get(key) ?? [];
     this.puttingBack.set(key, early);
     try {
-      await this.resend(session, arrival, as);
-      await session.read();
+      if (await this.resend(session, arrival, as)) await session.read();
+      else {
+        this.uncountable.add(arrival.message);
+        early.unshift(arrival);
+      }
     } finally {
       if (this.puttingBack.get(key) === early) this.puttingBack.delete(key);
       if (session.alive) session.bring(early.splice(0));
@@ -141,7 +152,8 @@ export class AmqpSorter {
     }
   }
 
-  private async resend(session: AmqpSession, { queue, message }: Arrival, as: PutBack): Promise<void> {
+  /** False when it was refused for good, and is still here. */
+  private async resend(session: AmqpSession, { queue, message }: Arrival, as: PutBack): Promise<boolean> {
     const { publisher, logger } = this.options;
     const { opened, counters, delayMs } = as;
     const outgoing = { ...outgoingFrom(opened.message, queue), ...(delayMs === undefined ? {} : { delayMs }) };
@@ -149,11 +161,20 @@ export class AmqpSorter {
       const [outcome] = await publisher.resend(outgoing, counters);
       if (outcome === undefined || outcome.status === 'accepted') break;
       const reason = 'error' in outcome ? outcome.error.message : outcome.status;
-      logger().warn(`A message that came back to ${queue} cannot be counted yet: ${reason}`, 'TaskQueue');
+      const isForGood = 'error' in outcome && cannotBeWritten(outcome.error);
+      const when = isForGood ? ', and is handed out all the same' : ' yet';
+      logger().warn(`A message that came back to ${queue} cannot be counted${when}: ${reason}`, 'TaskQueue');
+      if (isForGood) return false;
       await systemClock.sleep(MARK_AGAIN_MS);
     }
     session.ack(message);
+    return true;
   }
+}
+
+/** Its headers are too long with the counters, or of a kind that the client reads and does not write. */
+function cannotBeWritten(error: Error): boolean {
+  return isTaskQueueError(error) && error.fields['field'] === 'headers';
 }
 
 interface PutBack {

@@ -33,8 +33,6 @@ describe('headers as AMQP tables', () => {
       text: 'a',
       none: null,
       yes: true,
-      half: 0.5,
-      huge: 1e300,
       bytes,
       typed: { '!': 'uint8', value: 7 },
     };
@@ -42,6 +40,19 @@ describe('headers as AMQP tables', () => {
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
     expect(() => amqpTable(circle)).not.toThrow();
+  });
+
+  it('have other numbers in 64 bits with a fraction, which the client does not tell from whole ones when they are large', () => {
+    for (const value of [0.5, 1e300, -1e300, -(2 ** 63) - 2_048, 2 ** 50 + 0.5]) {
+      expect(amqpTable({ value })).toEqual({ value: { '!': 'double', value } });
+    }
+    expect(amqpTable({ value: -(2 ** 63) })).toEqual({ value: -(2 ** 63) });
+  });
+
+  it.each([Infinity, -Infinity, NaN])('cannot hold %d, over which the server closes the connection', (value) => {
+    for (const given of [value, [value], { in: value }, { '!': 'double', value }, { '!': 'float', value }]) {
+      expect(() => amqpTable({ given })).toThrow(/finite/);
+    }
   });
 
   it('are so in every message', () => {

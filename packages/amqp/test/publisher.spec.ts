@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import { silentLogger } from '@taskqueue/core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { AmqpTopology } from '../src/amqp-topology.js';
 import { amqpDriver } from '../src/index.js';
 import { amqpUrl } from './broker-url.js';
 import type { OpenedDriver } from './open-driver.js';
@@ -80,6 +81,10 @@ describe.skipIf(amqpUrl === undefined)('publishing', () => {
     ['a large body', { body: Buffer.alloc(2_000) }, 'MESSAGE_TOO_LARGE'],
     ['headers over 64 KiB', { headers: { text: 'x'.repeat(70_000) } }, 'MESSAGE_TOO_LARGE'],
     ['headers that no table can hold', { headers: { big: 1n } }, 'PUBLISH_FAILED'],
+    // The server closes the channel over the first, and the connection over the others.
+    ['a header CC that is no list', { headers: { CC: 'somebody@example.org' } }, 'PUBLISH_FAILED'],
+    ['a header without end', { headers: { deep: [{ it: Infinity }] } }, 'PUBLISH_FAILED'],
+    ['a header that is no number', { headers: { it: { '!': 'double', value: NaN } } }, 'PUBLISH_FAILED'],
   ])('refuses %s alone', async (_name, part, code) => {
     const queue = newQueue();
     const small = await openDriver({ url: amqpUrl as string, maxMessageBytes: 1_024 });
@@ -90,8 +95,68 @@ describe.skipIf(amqpUrl === undefined)('publishing', () => {
       outgoing(queue),
     ]);
     expect(outcomes.map((one) => one.status)).toEqual(['accepted', 'refused', 'accepted']);
-    expect(outcomes[1]).toMatchObject({ error: { code } });
+    expect(outcomes[1]).toMatchObject({ error: { code, fields: { field: expect.any(String) as string } } });
     await small.dispose();
+  });
+
+  it.each(['CC', 'BCC'])(
+    'refuses the header %s, by which the server would send it to other queues as well',
+    async (name) => {
+      const [queue, other] = [newQueue(), newQueue()];
+      await opened.broker.declare([{ name: other }]);
+      const one = outgoing(queue);
+      const message = { ...one.message, headers: { ...one.message.headers, [name]: [other] } };
+      expect(await opened.broker.publish([{ ...one, message }])).toMatchObject([
+        { status: 'refused', error: { code: 'PUBLISH_FAILED', fields: { field: `headers.${name}`, value: [other] } } },
+      ]);
+      const channel = await admin.createChannel();
+      expect(await channel.checkQueue(other)).toMatchObject({ messageCount: 0 });
+      await channel.close();
+    },
+  );
+
+  it('follows no header CC of other senders: what is sent anew or is dead goes to one queue', async () => {
+    const [queue, other] = [newQueue(), newQueue()];
+    await opened.broker.declare([{ name: queue }, { name: other }]);
+    const channel = await admin.createChannel();
+    const { body, headers } = outgoing(queue).message;
+    channel.sendToQueue(queue, Buffer.from(body), { headers, CC: [other] });
+    await expect.poll(() => channel.checkQueue(other)).toMatchObject({ messageCount: 1 });
+    const consumer = await opened.consume([queue]);
+    const [first] = await take(consumer, 1);
+    expect(first?.message.headers).toEqual(headers);
+    const again = { ...outgoing(queue), message: first!.message };
+    await consumer.settle([{ kind: 'replace', delivery: first!, message: again }]);
+    const [second] = await take(consumer, 1);
+    await consumer.settle([{ kind: 'dead-letter', delivery: second!, reason: 'x' }]);
+    expect(await channel.checkQueue(`taskqueue.dead.${queue}`)).toMatchObject({ messageCount: 1 });
+    expect(await channel.checkQueue(other)).toMatchObject({ messageCount: 1 });
+    await channel.close();
+  });
+
+  it('refuses for good what comes back from a queue that is deleted again and again', async () => {
+    const queue = newQueue();
+    const channel = await admin.createChannel();
+    const ensureQueue = Object.getOwnPropertyDescriptor(AmqpTopology.prototype, 'ensureQueue')?.value as (
+      this: AmqpTopology,
+      queue: string,
+    ) => Promise<void>;
+    const declaring = vi.spyOn(AmqpTopology.prototype, 'ensureQueue').mockImplementation(async function (
+      this: AmqpTopology,
+    ) {
+      await ensureQueue.call(this, queue);
+      await channel.deleteQueue(queue);
+    });
+    const [outcome] = await opened.broker.publish([outgoing(queue)]);
+    expect(outcome).toMatchObject({
+      status: 'refused',
+      error: { code: 'PUBLISH_FAILED', retryable: true, message: expect.stringContaining('NO_ROUTE') as string },
+    });
+    expect(declaring).toHaveBeenCalledTimes(2);
+    declaring.mockRestore();
+    const [next] = await opened.broker.publish([outgoing(queue)]);
+    expect(next).toEqual({ status: 'accepted' });
+    await channel.close();
   });
 
   it('is not given up by a process that was too busy to read the confirmations in time', async () => {

@@ -205,6 +205,36 @@ describe.skipIf(amqpUrl === undefined)('a worker', () => {
     expect([idOf(again), again?.lostLeases]).toEqual([idOf(held), 0]);
     await consumer.settle([ack(again!)]);
   });
+
+  it.each([
+    ['whose id is longer than a property may be', { id: 'i'.repeat(300) }, 'counted'],
+    ['whose headers have no room for its counters', { text: 'x'.repeat(65_440) }, 'uncounted'],
+  ])('gets a message %s, also when it came back, and gives it back', async (_name, more, how) => {
+    const queue = `w-${randomUUID().slice(0, 13)}`;
+    const one = await openDriver({ url: amqpUrl as string });
+    await one.broker.declare([{ name: queue }]);
+    const channel = await admin.createChannel();
+    const { body, headers } = outgoing(queue).message;
+    channel.sendToQueue(queue, Buffer.from(body), { headers: { ...headers, ...more } });
+    await eventually(async () => expect((await channel.checkQueue(queue)).messageCount).toBe(1));
+    // As from a process that died.
+    const lost = await channel.get(queue);
+    if (lost !== false) channel.nack(lost, false, true);
+    const consumer = await one.consume([queue]);
+    const [first] = await take(consumer, 1, 5_000);
+    expect(first?.message.headers).toEqual({ ...headers, ...more });
+    expect(one.log.filter((line) => line.includes('cannot be counted')).length).toBe(how === 'counted' ? 0 : 1);
+    expect(await consumer.settle([{ kind: 'release', delivery: first! }])).toEqual(['settled']);
+    const [second] = await take(consumer, 1, 5_000);
+    expect(second?.lostLeases).toBe(0);
+    // Whoever ends gives back what it holds.
+    await consumer.close();
+    await eventually(async () => expect((await channel.checkQueue(queue)).messageCount).toBe(1));
+    const [third] = await take(await one.consume([queue]), 1, 5_000);
+    expect(third?.message.headers).toEqual({ ...headers, ...more });
+    await channel.close();
+    await one.dispose();
+  });
 });
 
 function poolOf(worker: Worker): { resize(size: number): void } {
