@@ -61,7 +61,7 @@ async function compare() {
   });
   const tasks = Number(values.tasks);
   const children = Number(values.children);
-  const rounds = calibrate(5);
+  const rounds = await calibrate(5, children);
   const shares = [];
   for (let round = 0; round < Number(values.rounds); round += 1) {
     const bare = await measured((count) => bareLoop(count, children, rounds), tasks);
@@ -100,13 +100,11 @@ function processorMs() {
   return 10 * fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0);
 }
 
-/** By processor time: others may use the machine, too. */
-function calibrate(ms) {
-  hash(5_000);
-  const before = process.cpuUsage();
-  hash(20_000);
-  const { user, system } = process.cpuUsage(before);
-  return Math.round((20_000 * ms * 1_000) / (user + system));
+/** How many rounds take a bare child so long, by processor time: others may use the machine, too. */
+async function calibrate(ms, children) {
+  const guess = 1_000;
+  const { cpuMs } = await measured((count) => bareLoop(count, children, guess), 2_000);
+  return Math.round((guess * ms) / cpuMs);
 }
 
 /** Tasks a second. */
