@@ -61,8 +61,11 @@ describe.skipIf(!rabbitmqIsInstalled)('the ways of delayed messages', { timeout:
   /** What Python delays for the queue comes to this worker, which may have to declare the way again. */
   const comes = (url: string, queue: string, consumer: Consumer): Promise<void> =>
     eventually(async () => {
-      await delayAsPython(url, queue, 'theirs');
-      const [delivery] = await take(consumer, 1, 3_000);
+      // A worker waits all the time: that is when it makes its connection anew, and declares.
+      const [sent, taken] = await Promise.allSettled([delayAsPython(url, queue, 'theirs'), take(consumer, 1, 3_000)]);
+      if (sent.status === 'rejected') throw sent.reason;
+      if (taken.status === 'rejected') throw taken.reason;
+      const [delivery] = taken.value;
       expect(delivery?.message.properties['message_id']).toBe('theirs');
       expect(await consumer.settle([ack(delivery!)])).toEqual(['settled']);
     }, 40_000);
