@@ -47,6 +47,14 @@ describe.skipIf(!isPossible)('results in PostgreSQL, beside Django', () => {
     expect(traceback).toContain('RangeError: broken');
   });
 
+  it('Django sees a call that Node rejects as failed', async () => {
+    const source =
+      "r = js('refuse', 'not for sale').delay()\nr.get(timeout=20, propagate=False)\n[r.state, str(r.result)]";
+    const [state, text] = await scene.python.run<[string, string]>(source);
+    expect(state).toBe('FAILURE');
+    expect(text).toContain('not for sale');
+  });
+
   it('Django lists them', async () => {
     const source = `
 from django_celery_results.models import TaskResult

@@ -17,7 +17,8 @@ import { pythonRepr } from './python-repr.js';
  * ```
  *
  * For Python `result` is the value of a task that succeeded, the exception of one that failed, what is reported of one
- * that runs.
+ * that runs. `state` is written where `status` has to say something else to Python: REJECTED is no end to Celery, so
+ * its `status` is FAILURE.
  */
 export interface ResultWrite {
   readonly rank: number;
