@@ -29,7 +29,7 @@ export class PlaygroundTasks {
 
   /** Runs every few seconds, so that work is seen at once. */
   @SharedTask({ resultExpires: '10m' })
-  @Every('5s', { description: 'So that something is seen to happen', misfire: 'skip' })
+  @Every('2s', { description: 'So that something is seen to happen', misfire: 'skip' })
   async heartbeat(): Promise<string> {
     return `alive at ${new Date().toISOString()}`;
   }
