@@ -51,7 +51,7 @@ describe.skipIf(amqpUrl === undefined)('RabbitMQ 4.3', () => {
   let server: Pretender;
   const url = new URL(amqpUrl ?? 'amqp://none');
   beforeAll(async () => {
-    server = new Pretender(new URL(url), /3\.\d+\.\d+/, '4.3.1');
+    server = new Pretender(new URL(url), /(?<=version[^]{5})\d+\.\d+\.\d+/, '4.3.1');
     url.hostname = '127.0.0.1';
     url.port = String(await server.listen());
   });

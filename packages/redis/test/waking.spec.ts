@@ -42,6 +42,11 @@ describe.skipIf(!redisIsInstalled)('a waiting consumer', () => {
   /** How often a command was called, inside scripts too. */
   const commandCalls = async (command: string): Promise<number> =>
     Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await admin.info('commandstats'))?.[1] ?? 0);
+  /** Since 7.2 a server counts a blocked command once more when it is woken. */
+  const countedAtWaking = async (): Promise<number> => {
+    const [, major, minor] = /redis_version:(\d+)\.(\d+)/.exec(await admin.info('server')) ?? [];
+    return Number(major) * 100 + Number(minor) >= 702 ? 1 : 0;
+  };
   /** Connections that are blocked on a marker. */
   const sleepers = async (): Promise<number> =>
     String(await admin.client('LIST'))
@@ -129,7 +134,7 @@ describe.skipIf(!redisIsInstalled)('a waiting consumer', () => {
     const before = await commandCalls('bzpopmin');
     await opened.broker.publish([outgoing(queue)]);
     expect(await Promise.race(waiting)).toHaveLength(1);
-    expect(await commandCalls('bzpopmin')).toBe(before);
+    expect(await commandCalls('bzpopmin')).toBe(before + (await countedAtWaking()));
     expect(await sleepers()).toBe(3);
     stop.abort();
     await Promise.all(waiting);
