@@ -110,7 +110,7 @@ task(Tasks, 'send');
 task(Tasks, 'nap');
 task(Tasks, 'again', [(target, key) => Task()(target, key, 0)], { retry: { max: 1 } });
 task(Tasks, 'exit');
-task(Tasks, 'spin', [], { timeLimit: process.env.TASKQUEUE_TEST_SPIN_LIMIT ?? '60s' });
+task(Tasks, 'spin', [], { timeLimit: process.env.TEST_SPIN_LIMIT ?? '60s' });
 task(Tasks, 'eat');
 task(Tasks, 'hash', [], { ignoreResult: true });
 

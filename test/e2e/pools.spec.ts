@@ -173,7 +173,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
   });
 
   it('kills a task that spins for ever at its limit, beside which others go on', async () => {
-    const scene = await (await Scene.open(['-P', pool, '-c', '2'], { TASKQUEUE_TEST_SPIN_LIMIT: '3s' })).runs();
+    const scene = await (await Scene.open(['-P', pool, '-c', '2'], { TEST_SPIN_LIMIT: '3s' })).runs();
     const spinning = await scene.send('spin');
     for (let count = 0; count < 20; count += 1) expect(await scene.run('greet', [count])).toBe(`Hello ${count}!`);
     await expect(spinning.get(GET)).rejects.toMatchObject({ code: 'TIME_LIMIT_EXCEEDED' });
@@ -184,7 +184,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
 
   it('keeps leases and heartbeats alive for longer than a lease beside a task that spins', async () => {
     const env = {
-      TASKQUEUE_TEST_SPIN_LIMIT: '9s',
+      TEST_SPIN_LIMIT: '9s',
       TASKQUEUE_WORKER_LEASE: '2s',
       TASKQUEUE_WORKER_HEARTBEAT: '500ms',
     };
