@@ -59,6 +59,7 @@ describe('wrong words', () => {
     [['call', 'Sums.add', '--eta', 'soon'], 'eta must be a valid Date', 'TASK_OPTIONS_INVALID'],
     [['call', 'Sums.ad', '--app', APP], 'No task is named "Sums.ad"', 'Did you mean Sums.add?'],
     [['call', 'Sums.nope', '--app', APP], 'No task is named "Sums.nope"', 'Sums.add, Sums.bury'],
+    [['call', 'proj.add', '--app', APP], 'No task is named "proj.add"', 'With --foreign it is sent all the same'],
     [['queues', '--app', `${APP}#Nope`], 'Its modules are: AppModule, OtherModule', 'CONFIGURATION_INVALID'],
     [['queues', '--app', `${APP}#OtherModule`], 'a module that imports TaskQueueModule', 'CONFIGURATION_INVALID'],
     [['queues', '--app', 'dist/nowhere.js'], 'Build the application first.', 'CONFIGURATION_INVALID'],
