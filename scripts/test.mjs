@@ -34,7 +34,7 @@ for (const step of steps) {
   console.log(`\n── ${title}`);
   const { status } = spawnSync(command, args, {
     stdio: 'inherit',
-    env: { ...process.env, TASKQUEUE_TEST_NOTES: scratch },
+    env: { ...process.env, TEST_NOTES: scratch },
   });
   if (status !== 0) {
     failed = title;

@@ -8,27 +8,38 @@ import { Fleet } from './fleet.js';
 import { allEnded } from './judge.js';
 import { DURABLE_REDIS, rabbitmqStore, redisStore } from './store.js';
 
-/** A revoked task never starts, though every worker and the broker are others by then. */
+/** Tasks that are revoked by id or by a stamp never start, though every worker and the broker are others by then. */
 async function staysRevoked(fleet: Fleet, restart: () => Promise<void>): Promise<void> {
   const { sender } = fleet;
   const first = await fleet.launch('worker');
   const [early, late] = [newTaskId(), newTaskId()];
+  const [stampedEarly, stampedLate] = [newTaskId(), newTaskId()];
+  const stamps = { customer: newTaskId() };
   // One that waits in the broker, and one of which nobody has heard yet.
   await sender.sendTask('work', [0], {}, { taskId: early, countdown: '4s' });
+  await sender.sendTask('work', [0], {}, { taskId: stampedEarly, countdown: '4s', stamps });
   for (const id of [early, late]) await sender.handle(id).revoke();
+  await sender.revokeStamped(stamps);
   expect(await fleet.terminate(first)).toBe(0);
   await restart();
   await fleet.launch('worker');
   const ids = await eventually(async () => {
     await sender.sendTask('work', [0], {}, { taskId: late });
-    return [early, late, (await sender.sendTask('work', [0], {}, { countdown: '5s' })).id];
+    await sender.sendTask('work', [0], {}, { taskId: stampedLate, stamps });
+    const other = { customer: newTaskId() };
+    return [
+      early,
+      late,
+      stampedEarly,
+      stampedLate,
+      (await sender.sendTask('work', [0], {}, { countdown: '5s', stamps: other })).id,
+    ];
   }, 30_000);
   await eventually(async () => assert(await allEnded(fleet, ids), 'some tasks have not ended'), 30_000);
   const records = await fleet.results.get(ids);
-  expect(records.map((record) => record?.state)).toEqual(['REVOKED', 'REVOKED', 'SUCCESS']);
+  expect(records.map((record) => record?.state)).toEqual([...Array.from({ length: 4 }, () => 'REVOKED'), 'SUCCESS']);
   const started = fleet.ledger().filter(({ event }) => event === 'start');
-  expect(started.map(({ id }) => id)).not.toContain(early);
-  expect(started.map(({ id }) => id)).not.toContain(late);
+  expect(started.filter(({ id }) => ids.slice(0, -1).includes(id))).toEqual([]);
 }
 
 describe('a revoked task', () => {

@@ -1,7 +1,7 @@
 // A compiled application as users have one, without a compiler: decorators are called by hand. A worker starts this
 // program again for each of its children.
 import 'reflect-metadata';
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync, existsSync, openSync, readSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import {
@@ -76,6 +76,34 @@ class Tasks {
   exit() {
     process.exit(1);
   }
+  crash() {
+    // As a fault in a native library does.
+    process.kill(process.pid, 'SIGSEGV');
+    for (;;);
+  }
+  abort() {
+    process.abort();
+  }
+  async throwLate() {
+    setTimeout(() => {
+      throw new Error('nobody catches this');
+    });
+    await new Promise(() => undefined);
+  }
+  chdir() {
+    process.chdir('/');
+    return process.cwd();
+  }
+  async open(file) {
+    const fd = openSync(file, 'r');
+    // Holds this child, so that another one is asked next.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    return { fd, at: this.where() };
+  }
+  async read(fd) {
+    const bytes = Buffer.alloc(5);
+    return { text: bytes.toString('utf8', 0, readSync(fd, bytes)), at: this.where() };
+  }
   async nap(ms) {
     await new Promise((resolve) => setTimeout(resolve, ms));
     return ms;
@@ -110,7 +138,13 @@ task(Tasks, 'send');
 task(Tasks, 'nap');
 task(Tasks, 'again', [(target, key) => Task()(target, key, 0)], { retry: { max: 1 } });
 task(Tasks, 'exit');
-task(Tasks, 'spin', [], { timeLimit: process.env.TASKQUEUE_TEST_SPIN_LIMIT ?? '60s' });
+task(Tasks, 'abort');
+task(Tasks, 'crash');
+task(Tasks, 'throwLate');
+task(Tasks, 'chdir');
+task(Tasks, 'open');
+task(Tasks, 'read');
+task(Tasks, 'spin', [], { timeLimit: process.env.TEST_SPIN_LIMIT ?? '60s' });
 task(Tasks, 'eat');
 task(Tasks, 'hash', [], { ignoreResult: true });
 

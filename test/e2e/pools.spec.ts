@@ -1,122 +1,19 @@
-import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { INestApplicationContext } from '@nestjs/common';
-import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { ControlBus, EventReceiver, TaskClient, TaskQueueModule, TaskQueueRuntime } from '@taskqueue/nestjs';
-import type { TaskHandle } from '@taskqueue/nestjs';
-import { silentLogger } from '@taskqueue/core';
+import { ControlBus, EventReceiver, TaskClient, TaskQueueRuntime } from '@taskqueue/nestjs';
 import { eventually } from '@taskqueue/core/testing';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { alive, closeScenes, GET, PoolScene } from './pool-scene.js';
 
-const PROGRAM = join(import.meta.dirname, 'pool-program.mjs');
-const GET = { timeout: '25s' } as const;
-
-/** A worker in a process of its own on an SQLite file of its own, and the client of another process. */
-class Scene {
-  output = '';
-  private readonly exited: Promise<unknown[]>;
-  private constructor(
-    readonly folder: string,
-    readonly worker: ChildProcess,
-    readonly app: INestApplicationContext,
-  ) {
-    this.exited = once(worker, 'exit');
-    for (const stream of [worker.stdout, worker.stderr]) stream?.on('data', (data) => (this.output += String(data)));
-  }
-
-  static async open(args: readonly string[], env: Record<string, string> = {}, flags: string[] = []): Promise<Scene> {
-    const folder = mkdtempSync(join(tmpdir(), 'pools-'));
-    const url = `sqlite:${join(folder, 'queue.sqlite')}`;
-    class ClientModule {}
-    Module({ imports: [TaskQueueModule.forRoot({ driver: url, logger: silentLogger })] })(ClientModule);
-    const app = await NestFactory.createApplicationContext(ClientModule, { logger: false });
-    const worker = spawn(process.execPath, [...flags, PROGRAM, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env['PATH'],
-        NO_COLOR: '1',
-        TASKQUEUE_URL: url,
-        TASKQUEUE_WORKER_LEASE: '4s',
-        SECRET: 'x',
-        TEST_BOOTS_WHILE: PROGRAM,
-        TEST_SPINNERS: join(folder, 'spinners'),
-        TASKQUEUE_WORKER_CHILD_ENVIRONMENT: 'TEST_*',
-        ...env,
-      },
-    });
-    const scene = new Scene(folder, worker, app);
-    scenes.push(scene);
-    return scene;
-  }
-
-  async runs(): Promise<this> {
-    await this.says('the worker consumes');
-    return this;
-  }
-
-  says(text: string): Promise<void> {
-    return eventually(() => {
-      if (!this.output.includes(text)) throw new Error(`not said yet: ${text}\n${this.output}`);
-    }, 25_000);
-  }
-
-  send(task: string, args: readonly unknown[] = [], headers: Record<string, unknown> = {}): Promise<TaskHandle<any>> {
-    return this.app.get(TaskClient).sendTask(`Tasks.${task}`, args, {}, { headers });
-  }
-
-  async run<T = unknown>(task: string, args: readonly unknown[] = []): Promise<T> {
-    return (await this.send(task, args)).get(GET) as Promise<T>;
-  }
-
-  /** Children of the worker that are processes, by the system's own account. */
-  children(): number[] {
-    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-    return pids.map(Number).filter((pid) => statusOf(pid)['PPid'] === String(this.worker.pid) && alive(pid));
-  }
-
-  async exitCode(): Promise<unknown> {
-    const [code, signal] = await this.exited;
-    return code ?? signal;
-  }
-
-  async close(): Promise<void> {
-    this.worker.kill('SIGKILL');
-    await this.exited;
-    await this.app.close();
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-const scenes: Scene[] = [];
-afterEach(() => Promise.all(scenes.splice(0).map((scene) => scene.close())));
+afterEach(closeScenes);
 beforeAll(() => {
   if (!existsSync('packages/nestjs/dist/index.js')) throw new Error('Build the packages first: npx tsc -b');
 });
 
-/** What the system says of a process; nothing when it is not there. */
-function statusOf(pid: number): Record<string, string> {
-  try {
-    const lines = readFileSync(`/proc/${pid}/status`, 'utf8').split('\n');
-    return Object.fromEntries(lines.map((line) => line.split(/:\s+/, 2) as [string, string]));
-  } catch {
-    return {};
-  }
-}
-
-/** One whose end nobody has read is dead. */
-function alive(pid: number): boolean {
-  const { State: state } = statusOf(pid);
-  return state !== undefined && !state.startsWith('Z');
-}
-
 describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool) => {
   it('grows while tasks wait, and replaces its children when it is told to', async () => {
-    const scene = await (await Scene.open(['--pool', pool, '--autoscale', '3,1', '-n', 'w@host'])).runs();
+    const scene = await (await PoolScene.open(['--pool', pool, '--autoscale', '3,1', '-n', 'w@host'])).runs();
     const bus = scene.app.get(ControlBus);
     const say = async (method: string): Promise<any> =>
       (await bus.call(method, {}, { destination: ['w@host'], timeout: '10s' })).get('w@host');
@@ -136,7 +33,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
   });
 
   it('has everything inside its children that it has in the worker', async () => {
-    const scene = await (await Scene.open(['--pool', pool, '-c', '2'])).runs();
+    const scene = await (await PoolScene.open(['--pool', pool, '-c', '2'])).runs();
     expect(await scene.run('greet', [' Ada '])).toBe('Hello Ada!');
     const refused = await scene.send('greet', ['Eve'], { known: 'no' });
     await expect(refused.get(GET)).rejects.toMatchObject({ code: 'TASK_REJECTED' });
@@ -164,7 +61,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
   });
 
   it('ends with code 0 at SIGTERM, and its applications are closed', async () => {
-    const scene = await (await Scene.open(['--pool', pool, '-c', '2'])).runs();
+    const scene = await (await PoolScene.open(['--pool', pool, '-c', '2'])).runs();
     await eventually(() => expect(scene.output.split('an application has booted')).toHaveLength(4), 25_000);
     await scene.run('greet', ['x']);
     scene.worker.kill('SIGTERM');
@@ -173,7 +70,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
   });
 
   it('kills a task that spins for ever at its limit, beside which others go on', async () => {
-    const scene = await (await Scene.open(['-P', pool, '-c', '2'], { TASKQUEUE_TEST_SPIN_LIMIT: '3s' })).runs();
+    const scene = await (await PoolScene.open(['-P', pool, '-c', '2'], { TEST_SPIN_LIMIT: '3s' })).runs();
     const spinning = await scene.send('spin');
     for (let count = 0; count < 20; count += 1) expect(await scene.run('greet', [count])).toBe(`Hello ${count}!`);
     await expect(spinning.get(GET)).rejects.toMatchObject({ code: 'TIME_LIMIT_EXCEEDED' });
@@ -184,11 +81,11 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
 
   it('keeps leases and heartbeats alive for longer than a lease beside a task that spins', async () => {
     const env = {
-      TASKQUEUE_TEST_SPIN_LIMIT: '9s',
+      TEST_SPIN_LIMIT: '9s',
       TASKQUEUE_WORKER_LEASE: '2s',
       TASKQUEUE_WORKER_HEARTBEAT: '500ms',
     };
-    const scene = await (await Scene.open(['-P', pool, '-c', '2', '-E'], env)).runs();
+    const scene = await (await PoolScene.open(['-P', pool, '-c', '2', '-E'], env)).runs();
     const beats: number[] = [];
     const ear = scene.app.get(EventReceiver).receive(({ at }) => beats.push(at), { types: ['worker-heartbeat'] });
     await ear.ready;
@@ -208,7 +105,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
   it('has the spans of its runs in its children: in the trace of the caller, an attempt linked to the one before', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'spans-'));
     const file = join(folder, 'spans');
-    const scene = await (await Scene.open(['-P', pool, '-c', '2'], { TEST_SPANS: file })).runs();
+    const scene = await (await PoolScene.open(['-P', pool, '-c', '2'], { TEST_SPANS: file })).runs();
     const [traceId, caller] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'];
     const handle = await scene.send('again', [], { traceparent: `00-${traceId}-${caller}-01` });
     const pid = await handle.get(GET);
@@ -227,7 +124,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
   });
 
   it('loses only the task that ends its process', async () => {
-    const scene = await (await Scene.open(['-P', pool, '-c', '2'])).runs();
+    const scene = await (await PoolScene.open(['-P', pool, '-c', '2'])).runs();
     const exit = await scene.send('exit');
     for (let count = 0; count < 20; count += 1) expect(await scene.run('greet', [count])).toBe(`Hello ${count}!`);
     await expect(exit.get(GET)).rejects.toMatchObject({ code: 'WORKER_LOST' });
@@ -236,7 +133,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
   });
 
   it('does not start where the application boots in no child, and says why', async () => {
-    const scene = await Scene.open(['-P', pool, '-c', '1'], { TEST_BOOTS_WHILE: '/nowhere' });
+    const scene = await PoolScene.open(['-P', pool, '-c', '1'], { TEST_BOOTS_WHILE: '/nowhere' });
     expect(await scene.exitCode()).toBe(1);
     expect(scene.output).toContain('does not boot in the children');
   });
@@ -244,7 +141,7 @@ describe.each(['threads', 'prefork'])('a Nest application with --pool %s', (pool
 
 describe('prefork', () => {
   it('leaves no orphan when the worker is killed, not even one that spins', async () => {
-    const scene = await (await Scene.open(['-P', 'prefork', '-c', '2'])).runs();
+    const scene = await (await PoolScene.open(['-P', 'prefork', '-c', '2'])).runs();
     await scene.send('spin');
     await eventually(() => expect(readFileSync(join(scene.folder, 'spinners'), 'utf8')).not.toBe(''));
     await eventually(() => expect(scene.children()).toHaveLength(2), 25_000);
@@ -253,8 +150,22 @@ describe('prefork', () => {
     await eventually(() => expect(children.filter(alive)).toEqual([]), 5_000);
   });
 
+  it('has a child that was stopped when the worker was killed notice as soon as it is continued', async () => {
+    const scene = await (await PoolScene.open(['-P', 'prefork', '-c', '1'])).runs();
+    const [child] = await eventually(() => {
+      const children = scene.children();
+      expect(children).toHaveLength(1);
+      return children as [number];
+    }, 25_000);
+    process.kill(child, 'SIGSTOP');
+    scene.worker.kill('SIGKILL');
+    await scene.exitCode();
+    process.kill(child, 'SIGCONT');
+    await eventually(() => expect(alive(child)).toBe(false), 5_000);
+  });
+
   it('replaces a child that is killed; its task runs again, and no other does', async () => {
-    const scene = await (await Scene.open(['-P', 'prefork', '-c', '2'])).runs();
+    const scene = await (await PoolScene.open(['-P', 'prefork', '-c', '2'])).runs();
     const spinning = await scene.send('spin');
     const [pid] = await eventually(
       () => readFileSync(join(scene.folder, 'spinners'), 'utf8').match(/\d+/) ?? expect.fail(),
@@ -275,7 +186,7 @@ describe('prefork', () => {
   it('ends the worker with code 1 when its application does not boot in children any more', async () => {
     const file = join(mkdtempSync(join(tmpdir(), 'pools-')), 'boots');
     writeFileSync(file, '');
-    const scene = await (await Scene.open(['-P', 'prefork', '-c', '1'], { TEST_BOOTS_WHILE: file })).runs();
+    const scene = await (await PoolScene.open(['-P', 'prefork', '-c', '1'], { TEST_BOOTS_WHILE: file })).runs();
     rmSync(dirname(file), { recursive: true });
     const exit = await scene.send('exit');
     const after = await scene.send('greet', ['later']);
@@ -285,7 +196,7 @@ describe('prefork', () => {
   });
 
   it('replaces children after so many tasks', async () => {
-    const scene = await (await Scene.open(['-P', 'prefork', '-c', '1', '--max-tasks-per-child', '2'])).runs();
+    const scene = await (await PoolScene.open(['-P', 'prefork', '-c', '1', '--max-tasks-per-child', '2'])).runs();
     const pids: number[] = [];
     for (let count = 0; count < 4; count += 1) pids.push((await scene.run<{ pid: number }>('where')).pid);
     expect(pids[0]).toBe(pids[1]);
@@ -297,7 +208,7 @@ describe('prefork', () => {
 
 describe('threads', () => {
   it('lose only the task that eats up the memory of its thread', async () => {
-    const scene = await (await Scene.open(['-P', 'threads', '-c', '1'], {}, ['--max-old-space-size=96'])).runs();
+    const scene = await (await PoolScene.open(['-P', 'threads', '-c', '1'], {}, ['--max-old-space-size=96'])).runs();
     const eating = await scene.send('eat');
     await expect(eating.get({ timeout: '60s' })).rejects.toMatchObject({ code: 'WORKER_LOST' });
     expect(scene.output).toContain('out of memory');
@@ -307,7 +218,7 @@ describe('threads', () => {
 
 describe('an embedded worker', () => {
   it('has no children', async () => {
-    const app = scenes[0]?.app ?? (await Scene.open(['--help'])).app;
+    const { app } = await PoolScene.open(['--help']);
     const runtime = app.get(TaskQueueRuntime);
     expect(() => runtime.createWorker({ pool: 'prefork' })).toThrow(/worker.pool/);
   });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ControlBus, systemClock } from '@taskqueue/core';
 import { eventually } from '@taskqueue/core/testing';
 import { describe, expect, it } from 'vitest';
+import { CommandProcess } from '../../packages/nestjs/test/cli/command.js';
 import type { NodePeer } from './node-peer.js';
 import type { Scene } from './scene.js';
 
@@ -40,6 +41,12 @@ export function controlScenarios(scene: () => Scene): void {
           report: { ok: expect.stringContaining(nodeQueue) as string },
         });
       });
+      const asked = await python.run<{ code: number; out: string }>(CELERY_COMMAND, {
+        command: ['inspect', '-d', name, '-t', '5', 'registered'],
+      });
+      expect(asked.code, asked.out).toBe(0);
+      expect(asked.out).toContain('js.add');
+      expect(asked.out).toContain('1 node online.');
       await handle.revoke({ terminate: true });
       await worker.stop({ graceMs: 0 });
     });
@@ -188,6 +195,37 @@ export function controlScenarios(scene: () => Scene): void {
         error: expect.stringContaining('Pool restarts not enabled') as string,
       });
     });
+
+    it.concurrent(
+      'the command line of Node inspects and commands a worker of Python',
+      async () => {
+        const { node, brokerUrl } = scene();
+        const [own, extra] = [scene().queue('pyline'), scene().queue('pyline-extra')];
+        await scene().startPython(own);
+        const target = ['--broker', brokerUrl, '-d', `${own}@py`, '-t', '5s'];
+        const say = (...words: string[]) => new CommandProcess([...words, ...target], {}).ended();
+        // It says that it is ready before it listens.
+        await eventually(async () => expect(await say('inspect', 'ping')).toMatchObject({ code: 0 }), 30_000);
+        expect((await say('inspect', 'registered')).stdout).toContain(`${own}@py  py.add`);
+        expect(JSON.parse((await say('inspect', 'stats', '--json')).stdout)).toMatchObject({
+          [`${own}@py`]: { pool: { 'max-concurrency': 2 } },
+        });
+        expect(await say('control', 'add_consumer', extra)).toMatchObject({
+          code: 0,
+          stdout: expect.stringContaining(`add consumer ${extra}`) as string,
+        });
+        const handle = await node.sender.sendTask<number>('py.add', [2, 3], {}, { queue: extra });
+        expect(await handle.get({ timeout: '10s' })).toBe(5);
+        expect(await say('control', 'rate_limit', 'py.add', '100/m')).toMatchObject({ code: 0 });
+        expect(await say('control', 'autoscale', '3', '1')).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining('Autoscale not enabled') as string,
+        });
+        expect(await say('control', 'shutdown')).toMatchObject({ code: 0, stdout: `${own}@py was told to end\n` });
+        await eventually(async () => expect((await say('inspect', 'ping')).code).toBe(1), 20_000);
+      },
+      120_000,
+    );
 
     it.concurrent('Node inspects and commands a worker of Python', async () => {
       const { node, pythonQueue } = scene();

@@ -84,6 +84,11 @@ export class Scene {
     return queue;
   }
 
+  /** As either side takes it. */
+  get brokerUrl(): string {
+    return this.init.broker === 'Redis' ? this.redis.url : amqpUrl();
+  }
+
   /** New ones of ours. */
   drivers(): { readonly broker: Driver; readonly results: Driver | 'rpc' | undefined } {
     const { maxPriority, rpc, database } = this.init;
@@ -154,10 +159,9 @@ export class Scene {
   }
 
   private get surroundings(): PythonSurroundings {
-    const onRedis = this.init.broker === 'Redis';
     const { rpc, database } = this.init;
     return {
-      broker: onRedis ? this.redis.url : amqpUrl(),
+      broker: this.brokerUrl,
       results: database === undefined ? (rpc === true ? 'rpc://' : this.redis.url) : 'django-db',
       queue: this.pythonQueue,
       nodeQueue: this.nodeQueue,

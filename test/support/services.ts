@@ -130,7 +130,7 @@ function missing(service: string, what: string): void {
   if (process.env['CI'] !== undefined || process.env['REQUIRE_SERVICES'] !== undefined) {
     throw new Error(`${service} is required here, and it was neither found nor could it be started.`);
   }
-  const notes = process.env['TASKQUEUE_TEST_NOTES'];
+  const notes = process.env['TEST_NOTES'];
   const line = `   ${service}: ${what}\n`;
   if (notes === undefined) process.stderr.write(line);
   else appendFileSync(join(notes, 'skipped.txt'), line);

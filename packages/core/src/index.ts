@@ -29,6 +29,7 @@ export {
   TaskQueueError,
   UsageError,
 } from './errors/errors.js';
+export { didYouMean } from './errors/nearest-word.js';
 export { consumerClosed } from './errors/consumer-closed.js';
 export type { ConfigurationProblem, FailureRecord, TaskQueueErrorInit } from './errors/errors.js';
 // Settings
@@ -38,7 +39,7 @@ export type { ByteSize } from './config/byte-size.js';
 export { parseDuration, toMilliseconds } from './config/duration.js';
 export type { Duration } from './config/duration.js';
 export { redactUrl } from './config/connection-url.js';
-export { environmentName, settingPaths, settingsFromEnvironment } from './config/environment.js';
+export { environmentName, settingPaths, settingsFromEnvironment, unknownVariables } from './config/environment.js';
 export type { AutoscaleInit, AutoscaleRange } from './config/autoscale.js';
 export { DEFAULT_SETTINGS } from './config/settings.js';
 export type {

@@ -16,7 +16,6 @@ const PACKAGES: Readonly<Record<string, string>> = {
   amqp: '@taskqueue/amqp',
   amqps: '@taskqueue/amqp',
   pyamqp: '@taskqueue/amqp',
-  sqs: '@taskqueue/sqs',
 };
 
 /** The queue of an application that configures nothing. */

@@ -1,4 +1,4 @@
-import { DEFAULT_SETTINGS } from '@taskqueue/core';
+import { DEFAULT_SETTINGS, didYouMean } from '@taskqueue/core';
 import type {
   Clock,
   ConfigurationProblem,
@@ -9,7 +9,7 @@ import type {
 } from '@taskqueue/core';
 import type { Enhancers } from './execution/task-pipeline.js';
 
-/** A driver, or the URL of one: `sqlite:`, `postgres://`, `redis://`, `amqp://`, `sqs:`, `memory:`. */
+/** A driver, or the URL of one: `sqlite:`, `postgres://`, `redis://`, `amqp://`, `memory:`. */
 export type DriverOrUrl = Driver | string;
 
 /**
@@ -91,8 +91,15 @@ export function moduleProblems(options: TaskQueueModuleOptions): ConfigurationPr
 function unknownOptions(options: object): ConfigurationProblem[] {
   const known = [...MODULE_OPTIONS, ...SETTINGS];
   return Object.entries(options).flatMap(([path, value]) =>
-    known.includes(path) ? [] : [{ path, expected: `one of ${known.join(', ')}`, value: value as unknown }],
+    known.includes(path)
+      ? []
+      : [{ path, expected: `one of ${known.join(', ')}`, value: value as unknown, ...nearest(path, known) }],
   );
+}
+
+function nearest(word: string, known: readonly string[]): { readonly remedy?: string } {
+  const remedy = didYouMean(word, known);
+  return remedy === undefined ? {} : { remedy };
 }
 
 /** They would fail where they are used first, long after the start. */

@@ -195,8 +195,25 @@ describe('configuration', () => {
     expect((error as Error).message).toMatch(message);
   });
 
-  it('names the package that a URL needs', async () => {
-    await expect(create({ driver: 'sqs:queue' })).rejects.toThrow(/npm install @taskqueue\/sqs/);
+  it('names the schemes that there are, and no package that is not', async () => {
+    const error = await create({ driver: 'sqs://queue' }).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: 'CONFIGURATION_INVALID' });
+    expect((error as Error).message).toMatch(/driver: expected a URL that begins with one of memory, sqlite, .*amqp/);
+    expect((error as Error).message).not.toContain('npm install');
+  });
+
+  it('names an option that was probably meant', async () => {
+    await expect(create({ drivr: 'memory:' } as never)).rejects.toThrow(/Did you mean driver\?/);
+  });
+
+  it('warns once of variables that are none of ours, and starts all the same', async () => {
+    vi.stubEnv('TASKQUEUE_WORKER_CONCURENCY', '4');
+    const said: string[] = [];
+    const logger = { ...silentLogger, warn: (text: string) => void said.push(text) };
+    await start(TaskQueueModule.forRoot({ ...quiet, logger, embedded: 'both' }));
+    expect(said.filter((text) => text.includes('CONCURENCY'))).toEqual([
+      'A variable is no setting and is ignored: TASKQUEUE_WORKER_CONCURENCY: Did you mean TASKQUEUE_WORKER_CONCURRENCY?',
+    ]);
   });
 
   it('refuses schedules of tasks that do not exist, and names that are taken twice', async () => {

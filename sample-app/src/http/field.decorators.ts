@@ -1,4 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
+import { Transform } from 'class-transformer';
 import { IsInt, IsISO8601, IsPositive, IsString, Length, Matches, Max, ValidateBy, ValidateIf } from 'class-validator';
 import type { ZodType } from 'zod';
 
@@ -72,6 +73,14 @@ export function Fits(schema: ZodType): PropertyDecorator {
 /** The number of a row, as this API gives them out. */
 export function RowId(): PropertyDecorator {
   return applyDecorators(IsInt(), IsPositive(), Max(999_999_999_999_999));
+}
+
+/** Left out where it is empty, as the fields of a form are that nobody has filled in: `?state=&name=x`. */
+export function EmptyIsLeftOut(): PropertyDecorator {
+  // The value may be a number by now, which empty text becomes as well.
+  return Transform(({ obj, key, value }: { obj: Readonly<Record<string, unknown>>; key: string; value: unknown }) =>
+    obj[key] === '' ? undefined : value,
+  );
 }
 
 /** May be left out, but not null. */

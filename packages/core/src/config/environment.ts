@@ -1,3 +1,4 @@
+import { didYouMean } from '../errors/nearest-word.js';
 import type { TaskQueueSettingsInit } from './settings.js';
 import { DEFAULT_SETTINGS } from './settings.js';
 
@@ -54,6 +55,33 @@ export function settingsFromEnvironment(env: Readonly<Record<string, string | un
     else settings[group] = { ...(settings[group] as object | undefined), [key]: value };
   }
   return settings as TaskQueueSettingsInit;
+}
+
+/** Where the queue is; read by whoever makes the drivers. */
+const URLS = ['TASKQUEUE_URL', 'TASKQUEUE_BROKER_URL', 'TASKQUEUE_RESULTS_URL', 'TASKQUEUE_SCHEDULES_URL'];
+
+/** What Kubernetes gives every pod for a Service named `taskqueue…`. */
+const OF_A_SERVICE = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/;
+const ADDRESS_OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
+
+/**
+ * Says which variables have our prefix and are none of ours, each with the nearest that is; undefined where there are none.
+ * They may be another program's, so this is nothing that keeps from starting.
+ */
+export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const known = [...settingPaths().map(environmentName), ...URLS];
+  const unknown = Object.entries(env).flatMap(([name, value = '']) =>
+    !name.startsWith(ENVIRONMENT_PREFIX) || known.includes(name) || isOfService(name, value) ? [] : [name],
+  );
+  if (unknown.length === 0) return undefined;
+  const told = unknown.sort().map((name) => [name, didYouMean(name, known)].filter(Boolean).join(': '));
+  const subject =
+    unknown.length === 1 ? 'A variable is no setting and is ignored' : 'Variables are no settings and are ignored';
+  return `${subject}: ${told.join('; ')}`;
+}
+
+function isOfService(name: string, value: string): boolean {
+  return OF_A_SERVICE.test(name) || (name.endsWith('_PORT') && ADDRESS_OF_A_SERVICE.test(value));
 }
 
 function parse(path: string, text: string): unknown {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ConfigurationProblem } from '../errors/errors.js';
 import { ConfigurationError } from '../errors/errors.js';
+import { didYouMean } from '../errors/nearest-word.js';
 import { parseAutoscale } from './autoscale.js';
 import type { AutoscaleInit } from './autoscale.js';
 import type { ByteSize } from './byte-size.js';
@@ -23,6 +24,10 @@ const byteSize = (least: number) =>
   });
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$|^\*$/, {
   error: "the name of a variable; a '*' at its end stands for anything",
+});
+/** Commands name workers separated by commas, here and in Celery: with one in its name nobody could. */
+const workerName = z.string().regex(/^(?=[^]{1,255}$)(?!\s)[^,\p{Cc}]+(?<!\s)$/u, {
+  error: '1 to 255 characters without commas, control characters, and spaces at its ends: commands name workers by it',
 });
 const queue = z.string().regex(QUEUE_NAME, { error: 'a queue name: 1 to 128 letters, digits and "_.:-"' });
 const count = (least: number, most: number) =>
@@ -65,7 +70,7 @@ const SETTINGS = z.strictObject({
   publishRetries: count(0, 1_000),
   client: z.strictObject({ sentEvents: flag }),
   worker: z.strictObject({
-    name: z.string().min(1).max(255).optional(),
+    name: workerName.optional(),
     queues: z.array(queue).min(1, { error: 'at least one queue' }).optional(),
     pool: oneOf(['async', 'solo', 'threads', 'prefork']),
     concurrency: count(1, 10_000).optional(),
@@ -156,11 +161,16 @@ function defined<T extends object>(init: T): Partial<T> {
 function problems(issue: z.core.$ZodIssue, settings: unknown): ConfigurationProblem[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: [...path, key].join('.'),
-      expected: `one of ${Object.keys(at(DEFAULT_SETTINGS, path) ?? {}).join(', ')}`,
-      value: at(settings, [...path, key]),
-    }));
+    const known = Object.keys(at(DEFAULT_SETTINGS, path) ?? {});
+    return issue.keys.map((key) => {
+      const remedy = didYouMean(key, known);
+      return {
+        path: [...path, key].join('.'),
+        expected: `one of ${known.join(', ')}`,
+        value: at(settings, [...path, key]),
+        ...(remedy === undefined ? {} : { remedy }),
+      };
+    });
   }
   return [{ path: path.join('.'), expected: issue.message, value: at(settings, path) }];
 }

@@ -83,6 +83,11 @@ export const EVENT_FIELDS: { readonly [T in ClusterEventType]: Shape<T> } = (() 
   };
 })();
 
+/** Types of all events that have fields here. */
+export function clusterEventTypes(): readonly string[] {
+  return Object.keys(EVENT_FIELDS);
+}
+
 /** Is it an event that has fields here? */
 export function isClusterEventType(type: unknown): type is ClusterEventType {
   return typeof type === 'string' && Object.hasOwn(EVENT_FIELDS, type);

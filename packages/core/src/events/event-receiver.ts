@@ -1,10 +1,11 @@
 import type { Logger } from '../ambient/logger.js';
 import { writeCommand } from '../control/control-message.js';
 import { showValue, UsageError } from '../errors/errors.js';
+import { didYouMean } from '../errors/nearest-word.js';
 import type { LogicalClock } from '../message/logical-clock.js';
 import type { ChannelSubscription, PubSub } from '../ports/pub-sub.js';
 import type { ClusterEvent, ClusterEventOf, ClusterEventType, OtherEvent } from './cluster-event.js';
-import { isClusterEventType } from './event-fields.js';
+import { clusterEventTypes, isClusterEventType } from './event-fields.js';
 import { EVENTS, readEvents } from './event-message.js';
 
 /** What a receiver hears with. */
@@ -76,10 +77,11 @@ export class EventReceiver {
 
 function checkType(type: unknown): void {
   if (isClusterEventType(type)) return;
+  const meant = typeof type === 'string' ? didYouMean(type, clusterEventTypes()) : undefined;
   throw new UsageError({
     code: 'EVENT_TYPE_UNKNOWN',
     message: `There are no events of the type ${showValue(type)}.`,
-    remedy: 'The types are in docs/events.md; events of an application of its own come to `onOther`.',
+    remedy: meant ?? 'The types are in docs/events.md; events of an application of its own come to `onOther`.',
     fields: { field: 'types', value: type },
   });
 }

@@ -223,6 +223,8 @@ export class ChildPool implements ExecutionPool {
       if (end.useless) this.endedUseless(end.reason);
       else this.useless = 0;
     }
+    // One that was of use has shown that children boot: it is replaced at once, whatever became of others.
+    if (!end.useless) this.endPause();
     this.fill();
   }
 
@@ -233,12 +235,17 @@ export class ChildPool implements ExecutionPool {
       this.giveUp(reason);
       return;
     }
-    this.pause?.cancel();
+    this.endPause();
     const ms = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.useless - 1));
     this.pause = this.options.clock.timer(ms, () => {
       this.pause = undefined;
       this.fill();
     });
+  }
+
+  private endPause(): void {
+    this.pause?.cancel();
+    this.pause = undefined;
   }
 
   private giveUp(reason: string): void {

@@ -3,6 +3,7 @@ import { parseDuration } from '../config/duration.js';
 import { QUEUE_NAME } from '../config/queue-name.js';
 import type { ConfigurationProblem } from '../errors/errors.js';
 import { ConfigurationError, isTaskQueueError } from '../errors/errors.js';
+import { didYouMean } from '../errors/nearest-word.js';
 import { parseCrontabText } from './crontab-parser.js';
 import type { CrontabSpec, ScheduleSpec, SolarEvent } from './schedule.js';
 import type { MisfirePolicy, OverlapPolicy, ScheduleEntry } from './schedule-entry.js';
@@ -47,6 +48,9 @@ export interface ScheduleEntryInit extends ScheduleInit {
 
 /** Of arguments and headers; messages have no room for more either. */
 const DEEPEST = 100;
+
+/** As often as a beat can be told to look, `beat.poll`. */
+const LEAST_GRACE_MS = 50;
 
 const KNOWN_FIELDS: ReadonlySet<string> = new Set<keyof ScheduleEntryInit>([
   'name',
@@ -95,6 +99,7 @@ export function declareEntry(init: ScheduleEntryInit): ScheduleEntry {
   checkPolicies(init, path, problems);
   const misfireGraceMs = duration('misfireGrace');
   const jitterMs = duration('jitter');
+  checkGrace(init, misfireGraceMs, path, problems);
   if (problems.length > 0 || schedule === undefined) throw new ConfigurationError(problems);
   const {
     every: _1,
@@ -123,7 +128,9 @@ export function declareEntry(init: ScheduleEntryInit): ScheduleEntry {
 function checkKeys(init: ScheduleEntryInit, path: string, problems: ConfigurationProblem[]): void {
   for (const key of Object.keys(init)) {
     if (KNOWN_FIELDS.has(key)) continue;
-    problems.push({ path: `${path}.${key}`, expected: `one of ${[...KNOWN_FIELDS].join(', ')}`, value: key });
+    const remedy = didYouMean(key, KNOWN_FIELDS);
+    const expected = `one of ${[...KNOWN_FIELDS].join(', ')}`;
+    problems.push({ path: `${path}.${key}`, expected, value: key, ...(remedy === undefined ? {} : { remedy }) });
   }
 }
 
@@ -187,6 +194,20 @@ function checkPolicies(init: ScheduleEntryInit, path: string, problems: Configur
     const expected = `a whole number from 0 to ${BATCH_LIMIT}`;
     problems.push({ path: `${path}.misfireLimit`, expected, value: misfireLimit });
   }
+}
+
+/** Beat sends some milliseconds late at best, so with no grace to speak of every occurrence would be one that was missed. */
+function checkGrace(
+  { misfire, misfireLimit, misfireGrace }: ScheduleEntryInit,
+  graceMs: number | undefined,
+  path: string,
+  problems: ConfigurationProblem[],
+): void {
+  const sendsNoneOfTheMissed = misfire === 'skip' || (misfire === 'all' && misfireLimit === 0);
+  if (!sendsNoneOfTheMissed || graceMs === undefined || graceMs >= LEAST_GRACE_MS) return;
+  const expected = `at least ${LEAST_GRACE_MS} ms where what was missed is not sent`;
+  const remedy = 'Beat is some milliseconds late at best, and would send nothing at all.';
+  problems.push({ path: `${path}.misfireGrace`, expected, value: misfireGrace, remedy });
 }
 
 function isWhole(value: number | undefined, most: number): boolean {

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors/errors.js';
+import { didYouMean } from '../errors/nearest-word.js';
 import type { TaskContext } from './task-context.js';
 import type { TaskDefinition } from './task-definition.js';
 
@@ -42,16 +43,24 @@ export class TaskRegistry {
     return this.tasks.get(name);
   }
 
-  /** Throws TASK_UNKNOWN with the nearest names. */
+  /** Throws TASK_UNKNOWN with the nearest name, and all that there are. */
   get(name: string): RegisteredTask {
     const task = this.tasks.get(name);
     if (task !== undefined) return task;
     throw new UsageError({
       code: 'TASK_UNKNOWN',
       message: `No task is named "${name}".`,
-      remedy: this.tasks.size === 0 ? 'No task is registered here.' : `Registered are: ${this.names().join(', ')}.`,
+      remedy: this.whatThereIs(name),
       fields: { field: 'task', value: name },
     });
+  }
+
+  private whatThereIs(name: string): string {
+    const names = this.names();
+    if (names.length === 0) return 'No task is registered here.';
+    const all = `Registered are: ${names.join(', ')}.`;
+    const meant = didYouMean(name, names);
+    return meant === undefined ? all : `${meant} ${all}`;
   }
 
   names(): string[] {

@@ -4,6 +4,7 @@ import type { CommandHandler } from '../control/remote-control.js';
 import { saysTerminate } from '../control/revoke-command.js';
 import { stampRevocationIds } from '../control/stamp-revocation.js';
 import { showValue, UsageError } from '../errors/errors.js';
+import { didYouMean } from '../errors/nearest-word.js';
 import { pythonRepr } from '../message/python-repr.js';
 import { MAX_LIMIT_SECONDS } from '../message/wire-fields.js';
 import type { ExecutionPool } from '../ports/execution-pool.js';
@@ -131,9 +132,11 @@ function queueName(queue: unknown): string {
 
 function knownTask({ registry }: ChangeableWorker, task: unknown): string {
   if (typeof task === 'string' && registry.find(task) !== undefined) return task;
+  const meant = typeof task === 'string' ? didYouMean(task, registry.names()) : undefined;
   throw new UsageError({
     code: 'COMMAND_INVALID',
-    message: 'unknown task',
+    // Celery's words.
+    message: meant === undefined ? 'unknown task' : `unknown task: ${meant}`,
     fields: { field: 'task_name', value: task },
   });
 }

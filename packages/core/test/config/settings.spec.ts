@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { parseByteSize } from '../../src/config/byte-size.js';
 import { redactUrl } from '../../src/config/connection-url.js';
 import { parseDuration, toMilliseconds } from '../../src/config/duration.js';
-import { environmentName, settingPaths, settingsFromEnvironment } from '../../src/config/environment.js';
+import {
+  environmentName,
+  settingPaths,
+  settingsFromEnvironment,
+  unknownVariables,
+} from '../../src/config/environment.js';
 import { DEFAULT_SETTINGS } from '../../src/config/settings.js';
 import { validateSettings } from '../../src/config/validate-settings.js';
 import { ConfigurationError } from '../../src/errors/errors.js';
@@ -128,6 +133,43 @@ describe('settings', () => {
     });
     expect(() => validateSettings({}, settings)).toThrow(
       /worker\.concurrency: expected a number, got "many"[\s\S]*worker\.trackStarted: expected true or false, got "perhaps"/,
+    );
+  });
+
+  it('from the environment that are none of ours are named, with the nearest that is', () => {
+    const ours = Object.fromEntries(settingPaths().map((path) => [environmentName(path), 'x']));
+    expect(unknownVariables({ ...ours, TASKQUEUE_URL: 'memory:', TASKQUEUE_RESULTS_URL: 'memory:', PATH: 'x' })).toBe(
+      undefined,
+    );
+    expect(unknownVariables({ TASKQUEUE_WORKER_CONCURENCY: '4' })).toBe(
+      'A variable is no setting and is ignored: TASKQUEUE_WORKER_CONCURENCY: Did you mean TASKQUEUE_WORKER_CONCURRENCY?',
+    );
+    expect(unknownVariables({ TASKQUEUE_THEME_OF_ANOTHER_PROGRAM: 'dark', TASKQUEUE_ULR: 'memory:' })).toBe(
+      'Variables are no settings and are ignored: TASKQUEUE_THEME_OF_ANOTHER_PROGRAM; TASKQUEUE_ULR: Did you mean TASKQUEUE_URL?',
+    );
+  });
+
+  it('from the environment are not what Kubernetes says of a Service', () => {
+    const service = {
+      TASKQUEUE_WORKER_SERVICE_HOST: '10.0.0.1',
+      TASKQUEUE_WORKER_SERVICE_PORT: '80',
+      TASKQUEUE_WORKER_SERVICE_PORT_HTTP: '80',
+      TASKQUEUE_WORKER_PORT: 'tcp://10.0.0.1:80',
+      TASKQUEUE_WORKER_PORT_80_TCP: 'tcp://10.0.0.1:80',
+      TASKQUEUE_WORKER_PORT_80_TCP_ADDR: '10.0.0.1',
+    };
+    expect(unknownVariables(service)).toBeUndefined();
+    expect(unknownVariables({ TASKQUEUE_WORKER_HELTH_PORT: '9000' })).toContain('TASKQUEUE_WORKER_HEALTH_PORT');
+  });
+
+  it.each(['a,b@host', ' w@host', 'w@host ', 'w\n@host', '', 'x'.repeat(256)])(
+    'refuse the name %j, by which no command could name the worker',
+    (name) => expect(() => validateSettings({ worker: { name } })).toThrow(/worker\.name: expected .* without commas/),
+  );
+
+  it('name the setting that was probably meant', () => {
+    expect(() => validateSettings({ worker: { concurency: 4 } as never })).toThrow(
+      /worker\.concurency: .* Did you mean concurrency\?/,
     );
   });
 

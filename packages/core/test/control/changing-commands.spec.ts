@@ -130,6 +130,9 @@ describe('commands that change a worker', () => {
     });
     await eventually(() => expect(ran).toBe(3), 400);
     expect(await say('rate_limit', { task_name: 'nobody', rate_limit: '1/s' })).toEqual({ error: 'unknown task' });
+    expect(await say('rate_limit', { task_name: 'wrok', rate_limit: '1/s' })).toEqual({
+      error: 'unknown task: Did you mean work?',
+    });
     expect(await say('rate_limit', { task_name: 'work', rate_limit: 'often' })).toMatchObject({
       error: expect.stringContaining('rate_limit must be a rate') as string,
     });

@@ -86,7 +86,11 @@ describe('an event receiver', () => {
   it('refuses types that are none, and a broker without events', () => {
     const { ears } = receiver();
     expect(() => ears.receive(() => undefined, { types: ['task-failing' as never] })).toThrow(
-      expect.objectContaining({ code: 'EVENT_TYPE_UNKNOWN', fields: { field: 'types', value: 'task-failing' } }),
+      expect.objectContaining({
+        code: 'EVENT_TYPE_UNKNOWN',
+        remedy: 'Did you mean task-failed?',
+        fields: { field: 'types', value: 'task-failing' },
+      }),
     );
     const deaf = new EventReceiver({ pubsub: undefined, logger: {} as never });
     expect(() => deaf.receive(() => undefined)).toThrow(expect.objectContaining({ code: 'CAPABILITY_UNSUPPORTED' }));

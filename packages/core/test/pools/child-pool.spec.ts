@@ -197,6 +197,31 @@ describe('a child that ends', () => {
     expect(broken).toMatchObject([{ code: 'CHILD_BOOT_FAILED' }]);
   });
 
+  it.each<[string, (working: FakeChild) => void]>([
+    ['crashes', (working) => working.listener.exited('signal SIGSEGV')],
+    [
+      'is killed at its limit',
+      (working) => {
+        pool.terminate(execution);
+        working.listener.exited('signal SIGKILL');
+      },
+    ],
+  ])('while it works (%s) is replaced at once, though others do not boot and are waited for', async (_how, end) => {
+    open({ size: 2 });
+    void pool.start();
+    child(1).ready();
+    void pool.run(execution, control());
+    for (let attempt = 2; attempt <= 8; attempt += 1) {
+      (children.at(-1) as FakeChild).listener.exited('exit code 7');
+      await clock.advance('10s');
+    }
+    const before = children.length;
+    (children.at(-1) as FakeChild).listener.exited('exit code 7');
+    expect(children).toHaveLength(before);
+    end(child(1));
+    expect(children.length).toBeGreaterThan(before);
+  });
+
   it('does not break a pool in which another one works', async () => {
     open({ size: 2 });
     void pool.start();

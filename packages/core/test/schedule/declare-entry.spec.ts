@@ -142,12 +142,27 @@ describe('a declared schedule entry', () => {
     ['a misfire limit over the bound', { ...EVERY, misfireLimit: 1_001 }, '.misfireLimit'],
     ['a negative misfire limit', { ...EVERY, misfireLimit: -1 }, '.misfireLimit'],
     ['a misfire grace that is none', { ...EVERY, misfireGrace: 'long' }, '.misfireGrace'],
+    ['no grace where what is late is skipped', { ...EVERY, misfire: 'skip', misfireGrace: 0 }, '.misfireGrace'],
+    ['the same by a limit', { ...EVERY, misfire: 'all', misfireLimit: 0, misfireGrace: '49ms' }, '.misfireGrace'],
     ['a negative jitter', { ...EVERY, jitter: -1 }, '.jitter'],
     ['an unknown overlap policy', { ...EVERY, overlap: 'wait' }, '.overlap'],
     ['a field nobody knows', { ...EVERY, cron: '* * * * *' }, '.cron'],
   ])('is refused with %s', (_what, init, field) => {
     const { name = '' } = init as { name?: string };
     expect(problems(init)).toEqual([`schedule ${name}${field}`]);
+  });
+
+  it.each([
+    { misfire: 'skip', misfireGrace: '50ms' },
+    { misfire: 'one', misfireGrace: 0 },
+    { misfire: 'all', misfireGrace: 0 },
+    { misfire: 'skip' },
+  ] as const)('may have %j', (init) =>
+    expect(declareEntry({ ...BASE, every: '1h', ...init })).toMatchObject({ name: 'nightly' }),
+  );
+
+  it('tells which field was probably meant', () => {
+    expect(() => declareEntry({ ...EVERY, misfireGrce: '1s' } as never)).toThrow(/Did you mean misfireGrace\?/);
   });
 
   it('tells of everything that is wrong at once', () => {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { ConfigurationProblem, WorkerSettings } from '@taskqueue/core';
-import { ConfigurationError } from '@taskqueue/core';
+import { ConfigurationError, didYouMean } from '@taskqueue/core';
 
 interface WorkerArgument {
   readonly type: 'string' | 'boolean';
@@ -95,9 +95,19 @@ function parse(argv: string[]) {
       path: 'command line',
       expected: 'the options that --help lists',
       value: error instanceof Error ? error.message : String(error),
+      ...nearestOption(argv),
     };
     throw new ConfigurationError([problem]);
   }
+}
+
+function nearestOption(argv: readonly string[]): { readonly remedy?: string } {
+  const known = [...Object.keys(WORKER_ARGUMENTS), 'help'].map((name) => `--${name}`);
+  const wrong = argv
+    .map((one) => one.split('=', 1)[0] as string)
+    .find((one) => one.startsWith('--') && !known.includes(one));
+  const remedy = wrong === undefined ? undefined : didYouMean(wrong, known);
+  return remedy === undefined ? {} : { remedy };
 }
 
 /** `nest start --no-shell` passes arguments with the quotes that a shell would have taken off. */

@@ -2,7 +2,7 @@ import type { OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, On
 import { Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { Beat, Worker } from '@taskqueue/core';
-import { UsageError } from '@taskqueue/core';
+import { unknownVariables, UsageError } from '@taskqueue/core';
 import { EventExplorer } from '../discovery/event.explorer.js';
 import { TaskExplorer } from '../discovery/task.explorer.js';
 import { BeatTimers } from '../scheduling/beat-timers.js';
@@ -57,6 +57,8 @@ export class TaskQueueLifecycle
   async onApplicationBootstrap(): Promise<void> {
     const { embedded = 'none' } = this.runtime.options;
     if (bootsIdle()) return;
+    const ignored = unknownVariables(process.env);
+    if (ignored !== undefined) this.runtime.logger.warn(ignored, 'TaskQueue');
     await this.runtime.connect();
     this.runtime.listenToCluster();
     if (embedded === 'worker' || embedded === 'both') await this.startWorker();

@@ -57,14 +57,18 @@ describe('wrong words', () => {
     [['purge', 'mial', '--force'], 'no queue "mial"', 'There are: default.'],
     [['call', 'Sums.add', '--args', '{'], '--args must be a JSON list', 'COMMAND_INVALID'],
     [['call', 'Sums.add', '--eta', 'soon'], 'eta must be a valid Date', 'TASK_OPTIONS_INVALID'],
+    [['call', 'Sums.ad', '--app', APP], 'No task is named "Sums.ad"', 'Did you mean Sums.add?'],
     [['call', 'Sums.nope', '--app', APP], 'No task is named "Sums.nope"', 'Sums.add, Sums.bury'],
+    [['call', 'proj.add', '--app', APP], 'No task is named "proj.add"', 'With --foreign it is sent all the same'],
     [['queues', '--app', `${APP}#Nope`], 'Its modules are: AppModule, OtherModule', 'CONFIGURATION_INVALID'],
     [['queues', '--app', `${APP}#OtherModule`], 'a module that imports TaskQueueModule', 'CONFIGURATION_INVALID'],
     [['queues', '--app', 'dist/nowhere.js'], 'Build the application first.', 'CONFIGURATION_INVALID'],
     [['worker'], "expected the file of the application's module", 'A worker needs the application'],
     [['beat'], "expected the file of the application's module", 'Beat needs the application'],
     [['schedules', 'enable', 'nope'], 'no schedule "nope"', 'COMMAND_INVALID'],
+    [['events', '--types', 'task-faild'], 'no events of the type "task-faild"', 'Did you mean task-failed?'],
     [['events', '--types', 'task-nope'], 'no events of the type "task-nope"', 'EVENT_TYPE_UNKNOWN'],
+    [['queues', '--broker', 'sqs://x'], 'a URL that begins with one of memory, sqlite', 'CONFIGURATION_INVALID'],
     [['queues', '--broker', 'pigeon://x'], 'a URL that begins with one of', 'CONFIGURATION_INVALID'],
   ])('%j is code 2, and named', async (args, what, remedy) => {
     const ended = await run(args, sqlite());
@@ -77,6 +81,17 @@ describe('wrong words', () => {
   it.concurrent('shows the stack when it is asked to', async () => {
     const ended = await run(['purge', '--debug'], sqlite());
     expect(ended.stderr).toMatch(/^ +at /m);
+  });
+
+  it.concurrent('names the package that a URL needs where it is not installed', async () => {
+    const hook = `export const resolve = (name, context, next) => {
+      if (name !== '@taskqueue/amqp') return next(name, context);
+      throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' });
+    };`;
+    const data = (source: string): string => `data:text/javascript,${encodeURIComponent(source)}`;
+    const preload = data(`import { register } from 'node:module'; register(${JSON.stringify(data(hook))});`);
+    const ended = await run(['queues', '--broker', 'amqp://x'], { NODE_OPTIONS: `--import ${preload}` });
+    expect(ended).toMatchObject({ code: 2, stderr: expect.stringContaining('npm install @taskqueue/amqp') });
   });
 
   it.concurrent('makes no new queue in a folder that has none', async () => {

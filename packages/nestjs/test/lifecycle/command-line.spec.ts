@@ -31,6 +31,14 @@ describe('parseWorkerArguments', () => {
     expect(() => parseWorkerArguments(args)).toThrow(/command line/);
   });
 
+  it.each([
+    ['--quues', '--queues'],
+    ['--shutdwn-grace=5s', '--shutdown-grace'],
+    ['--hepl', '--help'],
+  ])('names what was probably meant by %s', (wrong, right) => {
+    expect(() => parseWorkerArguments(['-c', '2', wrong])).toThrow(`Did you mean ${right}?`);
+  });
+
   it('knows no overrides without arguments', () => {
     expect(parseWorkerArguments([])).toEqual({ kind: 'run', overrides: {} });
   });

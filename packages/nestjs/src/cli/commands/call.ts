@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ApplyOptions, Duration } from '@taskqueue/core';
+import { isTaskQueueError, UsageError } from '@taskqueue/core';
 import { wrongUse } from '../command-failure.js';
 import { EXIT } from '../exit-codes.js';
 import { queueCommand } from '../queue-command.js';
@@ -51,7 +52,15 @@ export function addCall(program: Command): void {
 
 /** Throws TASK_UNKNOWN for what no worker of the application could run. */
 function checkTask({ session, runtime, options }: QueueWork, task: string): void {
-  if (session.app !== undefined && options['foreign'] !== true) runtime.registry.get(task);
+  if (session.app === undefined || options['foreign'] === true) return;
+  try {
+    runtime.registry.get(task);
+  } catch (error) {
+    if (!isTaskQueueError(error, 'TASK_UNKNOWN')) throw error;
+    const { code, message, fields } = error;
+    const remedy = 'With --foreign it is sent all the same, for workers of other applications.';
+    throw new UsageError({ code, message, remedy, fields });
+  }
 }
 
 function applyOptions(options: QueueWork['options']): ApplyOptions {
