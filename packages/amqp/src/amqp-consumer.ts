@@ -16,6 +16,7 @@ import type { AmqpGate } from './amqp-gate.js';
 import { AmqpHeld } from './amqp-held.js';
 import type { AmqpInnocents } from './amqp-innocents.js';
 import type { AmqpPublisher } from './amqp-publisher.js';
+import { AmqpRefusedQueues } from './amqp-refused-queues.js';
 import type { Arrival } from './amqp-session.js';
 import { AmqpSession, FEW } from './amqp-session.js';
 import { AmqpSettler } from './amqp-settler.js';
@@ -92,6 +93,7 @@ export class AmqpConsumer implements Consumer {
   private readonly held: AmqpHeld;
   private readonly sorter: AmqpSorter;
   private readonly settler: AmqpSettler;
+  private readonly refused: AmqpRefusedQueues;
   private readonly bell = new WakeUp();
   private readonly ending = new AbortController();
   private session: AmqpSession | undefined;
@@ -112,6 +114,7 @@ export class AmqpConsumer implements Consumer {
     this.held = new AmqpHeld(innocents);
     this.sorter = new AmqpSorter({ held: this.held, innocents, publisher, logger });
     this.settler = new AmqpSettler({ held: this.held, innocents, publisher, topology, deadExchange });
+    this.refused = new AmqpRefusedQueues({ topology, logger });
     this.unlisten = options.gate.onChange((queue) => this.turned(queue));
   }
 
@@ -164,7 +167,7 @@ export class AmqpConsumer implements Consumer {
     while (!signal.aborted) {
       const session = await this.live();
       if (this.gateTurned) await this.obey(session);
-      const [only, ...others] = this.queues.filter((queue) => !gate.isPaused(queue));
+      const [only, ...others] = this.open.filter((queue) => !gate.isPaused(queue));
       if (only === undefined) await this.listen(session, { max, signal, deadline }, LONGEST_WAIT_MS);
       else if (others.length === 0) await this.waitForOne(session, only, { max, signal, deadline });
       else await this.waitForMany(session, [only, ...others], { max, signal, deadline });
@@ -258,9 +261,9 @@ export class AmqpConsumer implements Consumer {
   private async live(): Promise<AmqpSession> {
     const { topology, connection, gate } = this.options;
     const isKnown = (queue: string): boolean => topology.has(queue) && gate.knows(queue);
-    if (this.session?.alive === true && this.queues.every(isKnown)) return this.session;
-    await Promise.all(this.queues.map((queue) => topology.ensureQueue(queue)));
-    await Promise.all(this.queues.filter((queue) => !gate.knows(queue)).map((queue) => gate.look(queue)));
+    if (this.session?.alive === true && this.open.every(isKnown)) return this.session;
+    await this.refused.ensure(this.queues);
+    await Promise.all(this.open.filter((queue) => !gate.knows(queue)).map((queue) => gate.look(queue)));
     if (this.session?.alive === true) return this.session;
     const channel = await connection.createChannel();
     // It may be a new connection.
@@ -280,6 +283,10 @@ export class AmqpConsumer implements Consumer {
     });
     this.session = session;
     return session;
+  }
+
+  private get open(): readonly string[] {
+    return this.queues.filter((queue) => !this.refused.has(queue));
   }
 
   /** What others delay for its queues has to come to them, also on a new connection. Nothing here waits for it. */

@@ -8,7 +8,7 @@ import { delayedPattern, DELIVERY_EXCHANGE, HOME_EXCHANGE, HOMELESS, levels } fr
 import { isNotFound, REPLY_CODES, replyCode } from './amqp-errors.js';
 import type { ResolvedAmqpOptions } from './amqp-options.js';
 import type { AmqpTopology } from './amqp-topology.js';
-import { deadQueue, declareHomes, twice } from './amqp-topology.js';
+import { deadQueue, declareHomes, dropHomeless, twice } from './amqp-topology.js';
 
 /** What is in use is declared again after this long. */
 const AGAIN_MS = 10_000;
@@ -167,11 +167,15 @@ export class AmqpDelayTopology {
       throw error;
     }
     for (const queue of queues) await this.bindAgain(queue);
+    await this.declarations.run(dropHomeless);
   }
 
-  /** Queues are not declared again: whoever has deleted one may have meant it. Exchanges outlive them. */
+  /**
+   * From the queue back to the levels: what comes meanwhile finds the whole way, or waits in its level. Queues are not declared
+   * again: whoever has deleted one may have meant it. Exchanges outlive them.
+   */
   private async bindAgain(queue: string): Promise<void> {
-    for (const bind of [bindDelivery, bindDead, bindHome]) {
+    for (const bind of [bindHome, bindDead, bindDelivery]) {
       try {
         await this.declarations.run((channel) => bind(channel, queue));
       } catch (error) {
@@ -219,6 +223,7 @@ const OF_TYPE = /inequivalent arg '(x-queue-type|x-dead-letter-strategy)'/;
 async function bindWays(channel: Channel, queue: string): Promise<void> {
   await bindDead(channel, queue);
   await bindDelivery(channel, queue);
+  await dropHomeless(channel);
 }
 
 async function bindDelivery(channel: Channel, queue: string): Promise<void> {

@@ -167,6 +167,13 @@ export async function declareHomes(channel: Channel): Promise<void> {
   await channel.assertExchange(HOMELESS, 'topic', { durable: true });
   await channel.assertExchange(HOME_EXCHANGE, 'topic', { durable: true, alternateExchange: HOMELESS });
   await channel.assertQueue(HOMELESS, { durable: true, arguments: { 'x-max-length': 0 } });
+}
+
+/**
+ * What has neither its queue nor a queue for its dead letters is dropped from now on. The last step of all: before the ways of a queue
+ * are there again, it would take what is for them.
+ */
+export async function dropHomeless(channel: Channel): Promise<void> {
   await channel.bindQueue(HOMELESS, HOMELESS, '#');
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Channel } from 'amqplib';
+import type { Channel, Message } from 'amqplib';
 import { connect } from 'amqplib';
 import type { Consumer } from '@taskqueue/core';
 import { eventually } from '@taskqueue/core/testing';
@@ -10,6 +10,8 @@ import type { AmqpDriverOptions } from '../src/index.js';
 import type { OpenedDriver } from './open-driver.js';
 import { ack, idOf, openDriver, take } from './open-driver.js';
 
+/** Behind the levels: from where queues get what was delayed, and where that goes whose queue is gone. */
+const LAST = ['taskqueue.delayed', 'taskqueue.delayed.homeless'] as const;
 const newQueue = (): string => `t-${randomUUID().slice(0, 13)}`;
 
 describe.skipIf(!rabbitmqIsInstalled)('the ways of delayed messages', { timeout: 120_000 }, () => {
@@ -122,6 +124,60 @@ describe.skipIf(!rabbitmqIsInstalled)('the ways of delayed messages', { timeout:
         () => asAdmin(url, async (channel) => expect((await channel.checkQueue(queue)).messageCount).toBe(1)),
         30_000,
       );
+    });
+  });
+
+  /**
+   * Sends to the last exchange of the levels, one batch after another, until the queue gets some of it, and answers what was
+   * taken: not returned.
+   */
+  const pourUntilItComes = async (url: string, queue: string): Promise<readonly string[]> => {
+    const connection = await connect(url);
+    const channel = await connection.createConfirmChannel();
+    const taken = new Set<string>();
+    channel.on('return', ({ properties }: Message) => taken.delete(String(properties.messageId)));
+    const key = `${'0.'.repeat(28)}${queue}`;
+    while ((await channel.checkQueue(queue)).messageCount === 0) {
+      for (let one = 0; one < 20; one += 1) {
+        const messageId = randomUUID();
+        taken.add(messageId);
+        channel.publish('celery_delayed_delivery', key, Buffer.from('{}'), { messageId, mandatory: true });
+      }
+      await channel.waitForConfirms();
+    }
+    await connection.close();
+    return [...taken];
+  };
+
+  const idsIn = async (channel: Channel, queue: string): Promise<string[]> => {
+    const ids: string[] = [];
+    for (;;) {
+      const message = await channel.get(queue, { noAck: true });
+      if (message === false) return ids;
+      ids.push(String(message.properties.messageId));
+    }
+  };
+
+  it.each([
+    ['the last exchanges', (channel: Channel) => Promise.all(LAST.map((name) => channel.deleteExchange(name)))],
+    [
+      'the ways from the last exchanges',
+      async (channel: Channel, queue: string) => {
+        await channel.unbindQueue(queue, LAST[0], `${'*.'.repeat(28)}${queue}`);
+        await channel.deleteExchange(LAST[1]);
+      },
+    ],
+  ])('drop nothing that they take while they are declared again: %s', async (_name, destroy) => {
+    const url = await newVhost();
+    const queue = newQueue();
+    await withDriver({ url }, async ({ broker }) => {
+      expect(await broker.publish([outgoing(queue, { delayMs: 600_000 })])).toEqual([{ status: 'accepted' }]);
+      await asAdmin(url, async (channel) => {
+        await destroy(channel, queue);
+        const taken = await pourUntilItComes(url, queue);
+        const kept = [...(await idsIn(channel, queue)), ...(await idsIn(channel, `taskqueue.dead.${queue}`))];
+        expect(new Set(kept)).toEqual(new Set(taken));
+      });
     });
   });
 

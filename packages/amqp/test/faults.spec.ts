@@ -227,4 +227,35 @@ describe.skipIf(amqpUrl === undefined)('a broken link', () => {
       });
     },
   );
+
+  it('or a queue declared with other arguments by somebody else keeps its worker from no other queue, and is said', async () => {
+    const opened = await openDriver({ url: amqpUrl as string });
+    const [theirs, ours] = [newQueue(), newQueue()];
+    const consumer = await opened.consume([theirs, ours]);
+    const waiting = take(consumer, 1, 20_000);
+    const admin = await connect(amqpUrl as string);
+    const channel = await admin.createChannel();
+    await eventually(async () => expect((await channel.checkQueue(theirs)).consumerCount).toBe(1));
+    await channel.deleteQueue(theirs);
+    // Before its worker declares it again: on one channel, one after the other.
+    await channel.assertQueue(theirs, { durable: true, arguments: { 'x-max-length': 5_000 } });
+    await eventually(() => expect(opened.log.join()).toMatch(/Nothing is taken.*QUEUE_MISMATCH.*x-max-length/));
+    const sent = outgoing(ours);
+    await direct.broker.publish([sent]);
+    const deliveries = await waiting;
+    expect(deliveries.map(idOf)).toEqual([sent.id]);
+    await consumer.settle(deliveries.map(ack));
+    await channel.deleteQueue(theirs);
+    const again = outgoing(theirs);
+    const [later] = await Promise.all([take(consumer, 1, 25_000), direct.broker.publish([again])]);
+    expect(later.map(idOf)).toEqual([again.id]);
+    await consumer.settle(later.map(ack));
+    expect(opened.log.filter((line) => line.includes('Nothing is taken'))).toHaveLength(1);
+    for (const one of [theirs, ours]) {
+      await channel.deleteQueue(one);
+      await channel.deleteExchange(one);
+    }
+    await admin.close();
+    await opened.driver.close();
+  }, 60_000);
 });

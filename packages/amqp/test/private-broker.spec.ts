@@ -40,46 +40,55 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
   };
 
   /** Waits until publishing is blocked, by the first messages that meet the alarm. */
-  const block = async (opened: OpenedDriver, queue: string): Promise<void> => {
-    await server.control('set_vm_memory_high_watermark', '0.000001');
+  const block = async (opened: OpenedDriver, queue: string, short: 'memory' | 'disk' = 'memory'): Promise<void> => {
+    if (short === 'memory') await server.control('set_vm_memory_high_watermark', '0.000001');
+    else await server.control('set_disk_free_limit', '1000000GB');
     await eventually(async () => {
       void opened.broker.publish([outgoing(queue)]);
       expect(opened.log.join()).toContain('takes no messages');
     }, 30_000);
   };
-  const unblock = (): Promise<string> => server.control('set_vm_memory_high_watermark', '0.4');
+  const unblock = async (): Promise<void> => {
+    await server.control('set_vm_memory_high_watermark', '0.4');
+    await server.control('set_disk_free_limit', '50MB');
+  };
 
-  it('that is short of memory refuses messages in time, while workers acknowledge', async () => {
-    await withDriver({ blockedTimeoutMs: 300 }, async (opened) => {
-      const queue = newQueue();
-      await opened.broker.publish([outgoing(queue), outgoing(queue)]);
-      const consumer = await opened.consume([queue]);
-      const [first] = await take(consumer, 1);
-      await block(opened, queue);
-      const started = performance.now();
-      const [outcome] = await opened.broker.publish([outgoing(queue)]);
-      expect(outcome).toMatchObject({ status: 'refused', error: { code: 'BROKER_UNAVAILABLE', retryable: true } });
-      expect(outcome && 'error' in outcome && outcome.error.message).toMatch(/blocked publishers/);
-      expect(performance.now() - started).toBeLessThan(2_000);
-      const [delayed] = await opened.broker.publish([outgoing(queue, { delayMs: 600_000 })]);
-      expect(delayed).toMatchObject({ error: { message: expect.stringContaining('blocked publishers') as string } });
-      expect(await consumer.settle([ack(first!)])).toEqual(['settled']);
-      const [second] = await take(consumer, 1);
-      expect(await consumer.settle([ack(second!)])).toEqual(['settled']);
-      // The server has read the acknowledgements: nothing is unacknowledged.
-      await eventually(async () => {
-        const line = (await server.control('list_queues', 'name', 'messages_unacknowledged'))
-          .split('\n')
-          .find((one) => one.startsWith(queue));
-        expect(line).toMatch(/\t0$/);
-      }, 20_000);
-      await unblock();
-      await eventually(async () => {
-        const [one] = await opened.broker.publish([outgoing(queue)]);
-        expect(one?.status).toBe('accepted');
-      }, 20_000);
-    });
-  });
+  it.each(['memory', 'disk'] as const)(
+    'that is short of %s refuses messages in time, while workers acknowledge',
+    async (short) => {
+      await withDriver({ blockedTimeoutMs: 300 }, async (opened) => {
+        const queue = newQueue();
+        await opened.broker.publish([outgoing(queue), outgoing(queue)]);
+        const consumer = await opened.consume([queue]);
+        const [first] = await take(consumer, 1);
+        await block(opened, queue, short);
+        const started = performance.now();
+        const [outcome] = await opened.broker.publish([outgoing(queue)]);
+        expect(outcome).toMatchObject({ status: 'refused', error: { code: 'BROKER_UNAVAILABLE', retryable: true } });
+        expect(outcome && 'error' in outcome && outcome.error.message).toMatch(
+          new RegExp(`blocked publishers.*${short}`),
+        );
+        expect(performance.now() - started).toBeLessThan(2_000);
+        const [delayed] = await opened.broker.publish([outgoing(queue, { delayMs: 600_000 })]);
+        expect(delayed).toMatchObject({ error: { message: expect.stringContaining('blocked publishers') as string } });
+        expect(await consumer.settle([ack(first!)])).toEqual(['settled']);
+        const [second] = await take(consumer, 1);
+        expect(await consumer.settle([ack(second!)])).toEqual(['settled']);
+        // The server has read the acknowledgements: nothing is unacknowledged.
+        await eventually(async () => {
+          const line = (await server.control('list_queues', 'name', 'messages_unacknowledged'))
+            .split('\n')
+            .find((one) => one.startsWith(queue));
+          expect(line).toMatch(/\t0$/);
+        }, 20_000);
+        await unblock();
+        await eventually(async () => {
+          const [one] = await opened.broker.publish([outgoing(queue)]);
+          expect(one?.status).toBe('accepted');
+        }, 20_000);
+      });
+    },
+  );
 
   it('that is short of memory keeps a publication waiting until it is not, if so wished', async () => {
     await withDriver({ blockedTimeoutMs: 60_000 }, async (opened) => {
@@ -92,19 +101,25 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
     });
   });
 
-  it('that closes all connections gets them back, with a worker on each', async () => {
-    await withDriver({}, async (opened) => {
-      const queue = newQueue();
-      const consumer = await opened.consume([queue]);
-      await opened.broker.publish([outgoing(queue, { delayMs: 600_000 })]);
-      const waiting = take(consumer, 1, 30_000);
+  it('that closes all connections has every worker consume again within twenty seconds', async () => {
+    const workers = await Promise.all([1, 2, 3].map(() => openDriver({ url: server.url })));
+    await withDriver({}, async ({ broker }) => {
+      const queues = workers.map(newQueue);
+      const consumers = await Promise.all(workers.map((one, index) => one.consume([queues[index]!])));
+      await broker.publish([outgoing(queues[0]!, { delayMs: 600_000 })]);
+      const waiting = consumers.map((consumer) => take(consumer, 1, 40_000));
+      const began = performance.now();
       await server.control('close_all_connections', 'test');
+      await Promise.all(workers.map(({ log }) => eventually(() => expect(log.join()).toContain('was lost'), 20_000)));
       await eventually(async () => {
-        const sent = [outgoing(queue), outgoing(queue, { delayMs: 600_000 })];
-        for (const outcome of await opened.broker.publish(sent)) expect(outcome.status).toBe('accepted');
+        const sent = [...queues.map((queue) => outgoing(queue)), outgoing(queues[0]!, { delayMs: 600_000 })];
+        for (const outcome of await broker.publish(sent)) expect(outcome.status).toBe('accepted');
       }, 20_000);
-      await consumer.settle((await waiting).map(ack));
+      const deliveries = await Promise.all(waiting);
+      expect(performance.now() - began).toBeLessThan(20_000);
+      await Promise.all(consumers.map((consumer, index) => consumer.settle(deliveries[index]!.map(ack))));
     });
+    await Promise.all(workers.map((one) => one.driver.close()));
   });
 
   // A quorum level keeps what cannot be delivered for three minutes, and tries no more than 32 messages at once.
