@@ -79,6 +79,7 @@ export class TaskQueueRuntime {
   private declaredEntries: readonly ScheduleEntry[] = [];
   private connecting: Promise<void> | undefined;
   private readonly workerListeners: WorkerListener[] = [];
+  private readonly closing = new AbortController();
 
   private constructor(
     readonly options: TaskQueueModuleOptions,
@@ -104,6 +105,7 @@ export class TaskQueueRuntime {
       events: this.published,
       tracing,
       runHere: (message: OutgoingMessage) => runner.run(message),
+      closed: this.closing.signal,
     });
   }
 
@@ -185,6 +187,7 @@ export class TaskQueueRuntime {
   }
 
   async close(): Promise<void> {
+    this.closing.abort();
     const patience = new AbortController();
     const tooLong = this.clock.sleep(LAST_EVENTS_MS, patience.signal).catch(() => undefined);
     await Promise.race([this.dispatcher?.close(), tooLong]);

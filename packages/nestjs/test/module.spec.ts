@@ -288,6 +288,20 @@ describe('embedded services', () => {
     expect(await handle.state()).toBe('SUCCESS');
   });
 
+  it.each([undefined, new FakeClock()])('tell whoever waits for a result when they close', async (clock) => {
+    const driver = memoryDriver(clock === undefined ? {} : { clock });
+    const app = await start(TaskQueueModule.forRoot({ driver, ...(clock === undefined ? {} : { clock }) }));
+    const calls = Array.from({ length: 20 }, () => app.get(TaskClient).for(Tasks).add.delay(1, 2));
+    const handles = await Promise.all(calls);
+    const waits = Promise.allSettled(handles.map((handle) => handle.get()));
+    await app.close();
+    for (const wait of await waits) {
+      expect(wait).toMatchObject({ status: 'rejected', reason: { code: 'RESULT_UNAVAILABLE' } });
+    }
+    // Nor does a wait begin that nothing would end.
+    await expect(handles[0]?.get()).rejects.toMatchObject({ code: 'RESULT_UNAVAILABLE' });
+  });
+
   it('fail the start when the broker cannot be reached', async () => {
     const driver = { ...memoryDriver(), connect: () => Promise.reject(new Error('no route')) };
     await expect(start(TaskQueueModule.forRoot({ driver, embedded: 'worker' }))).rejects.toThrow('no route');

@@ -25,6 +25,10 @@ export function withoutCredentials(url: string): string {
 function postgresDataSource(url: string): DataSource {
   if (!URL.canParse(url)) throw invalidUrl('postgres:…', 'postgres://user:password@host/database');
   const parsed = new URL(url);
+  const { username, password, pathname } = parsed;
+  if (![username, password, pathname].every((part) => decoded(part) !== undefined)) {
+    throw invalidUrl(url, PERCENT_REMEDY);
+  }
   const schema = parsed.searchParams.get('schema') ?? undefined;
   parsed.searchParams.delete('schema');
   return new DataSource({
@@ -39,11 +43,29 @@ function postgresDataSource(url: string): DataSource {
 }
 
 function sqliteDataSource(url: string): DataSource {
-  const path = decodeURIComponent(url.slice('sqlite:'.length).replace(/^\/\/(?=\/|\.)/, ''));
+  const path = pathOf(url);
   if (path === '' || path.includes(':memory:')) {
     throw invalidUrl(url, 'a file: other processes and our own second handle cannot see a database in memory');
   }
   return new DataSource({ type: 'better-sqlite3', driver: sqliteDriver(), database: resolve(path), enableWAL: true });
+}
+
+/** The path of `sqlite:…`, whose own percent signs are written `%25`. */
+function pathOf(url: string): string {
+  const path = decoded(url.slice('sqlite:'.length).replace(/^\/\/(?=\/|\.)/, ''));
+  if (path === undefined) throw invalidUrl(url, PERCENT_REMEDY);
+  return path;
+}
+
+const PERCENT_REMEDY =
+  'a percent sign to be followed by two hexadecimal digits, and one that is meant to be written %25';
+
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
 }
 
 function invalidUrl(url: string, expected: string): ConfigurationError {

@@ -3,6 +3,7 @@ import { BrokerError, ConfigurationError, isTaskQueueError } from '@taskqueue/co
 import type { DataSource } from 'typeorm';
 import { dataSourceFor } from './connection-url.js';
 import type { TypeormDriverOptions } from './driver-options.js';
+import { keepOwnTableNames } from './entities/own-table-names.js';
 import { ensureSchema, pendingMigrations } from './ensure-schema.js';
 import { openPostgres } from './postgres/open-postgres.js';
 import type { OpenedDatabase, OpenRequest } from './opened-database.js';
@@ -16,6 +17,7 @@ export async function openDatabase(request: Omit<OpenRequest, 'dataSource'>): Pr
   const open = opener(dataSource);
   try {
     if (!dataSource.isInitialized) await dataSource.initialize();
+    keepOwnTableNames(dataSource);
     if (options.migrations !== 'manual') await ensureSchema(dataSource);
     const database = await open({ ...request, dataSource });
     return {

@@ -1,4 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { keepOwnTableNames } from './entities/own-table-names.js';
 import { TASK_QUEUE_MIGRATIONS } from './migrations/index.js';
 import { schemaPrefix } from './postgres/postgres-dialect.js';
 import { TABLE_PREFIX } from './sql/dialect.js';
@@ -15,6 +16,7 @@ const LOCK = 7_163_500_471;
 export async function ensureSchema(dataSource: DataSource): Promise<readonly string[]> {
   const isPostgres = dataSource.options.type === 'postgres';
   if (!isPostgres) gateDataSource(dataSource);
+  keepOwnTableNames(dataSource);
   const runner = dataSource.createQueryRunner();
   try {
     await runner.startTransaction();

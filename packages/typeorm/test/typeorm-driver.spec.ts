@@ -18,8 +18,19 @@ describe('typeormDriver', () => {
     },
   );
 
-  it.each(['sqlite::memory:', 'sqlite:', 'mysql://localhost/x'])('refuses %s', async (url) => {
-    await expect(createDriver(url).connect({ logger: silentLogger })).rejects.toSatisfy(isConfigurationError);
+  it.each([
+    'sqlite::memory:',
+    'sqlite:',
+    'mysql://localhost/x',
+    'sqlite:./100%.sqlite',
+    'postgres://me:secret%zz@127.0.0.1/app',
+    'postgres://127.0.0.1/app%',
+  ])('refuses %s', async (url) => {
+    const failure: unknown = await createDriver(url)
+      .connect({ logger: silentLogger })
+      .catch((error: unknown) => error);
+    expect(failure).toSatisfy(isConfigurationError);
+    expect(String(failure)).not.toContain('secret');
   });
 
   it('refuses a data source in memory, and one of another kind', async () => {

@@ -33,6 +33,7 @@ export const NO_OPTIONS: ApplyOptions = Object.freeze({});
 
 /** Options that types cannot vouch for: a typing mistake must not run a task at once that should wait an hour. */
 export function checkApplyOptions(options: ApplyOptions): void {
+  if (!isRecord(options)) throw invalid('options', options, 'an object');
   for (const key of Object.keys(options)) {
     if (!KNOWN.has(key)) throw invalid(key, options[key as keyof ApplyOptions], `one of ${[...KNOWN].join(', ')}`);
   }

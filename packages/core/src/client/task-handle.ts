@@ -23,6 +23,8 @@ export interface TaskHandleContext {
   readonly clock: Clock;
   /** Signs what workers are told; absent: it is not signed. */
   readonly signer?: CommandSigner | undefined;
+  /** Aborts when the application closes. */
+  readonly closed?: AbortSignal | undefined;
 }
 
 /**
@@ -60,11 +62,13 @@ export class TaskHandle<R = unknown> {
 
   /**
    * Waits for the end and gives the result. Rejects with a TaskError when the task did not succeed (its `failure` and
-   * `cause` carry the remote error with its stack), and with RESULT_TIMEOUT when it takes longer than `timeout`.
+   * `cause` carry the remote error with its stack), with RESULT_TIMEOUT when it takes longer than `timeout`, and with
+   * RESULT_UNAVAILABLE when the application closes first.
    */
   async get(options: { readonly timeout?: Duration; readonly signal?: AbortSignal } = {}): Promise<R> {
     const timeoutMs = options.timeout === undefined ? undefined : toMilliseconds(options.timeout, 'timeout');
-    const record = await waitForEnd(this.results(), this.context.clock, this.id, { timeoutMs, signal: options.signal });
+    const { clock, closed } = this.context;
+    const record = await waitForEnd(this.results(), clock, this.id, { timeoutMs, signal: options.signal, closed });
     return this.unwrap(record);
   }
 

@@ -2,7 +2,7 @@ import type { Clock } from '../ambient/clock.js';
 import { toMilliseconds } from '../config/duration.js';
 import type { TaskQueueSettings } from '../config/settings.js';
 import type { PublishEvents } from '../events/publish-events.js';
-import { BrokerError, isTaskQueueError, UsageError } from '../errors/errors.js';
+import { BrokerError, isTaskQueueError, showValue, UsageError } from '../errors/errors.js';
 import type { OutgoingMessage, PublishOutcome } from '../ports/broker.js';
 import type { Stores } from '../ports/stores.js';
 import type { Tracing } from '../ports/tracing.js';
@@ -116,6 +116,8 @@ export class TaskPublisher {
 
   private publishIn(messages: readonly OutgoingMessage[], transaction: unknown): Promise<readonly PublishOutcome[]> {
     const { broker } = this.options.stores;
+    // Whoever names a manager wants a transaction. To a broker, null is none: the task would be sent whatever becomes of his.
+    if (typeof transaction !== 'object' || transaction === null) throw noManager(transaction);
     if (broker.capabilities.transactions) return broker.publish(messages, { transaction });
     throw new UsageError({
       code: 'CAPABILITY_UNSUPPORTED',
@@ -124,6 +126,15 @@ export class TaskPublisher {
       fields: { field: 'manager' },
     });
   }
+}
+
+function noManager(value: unknown): UsageError {
+  return new UsageError({
+    code: 'TASK_OPTIONS_INVALID',
+    message: `manager must be an EntityManager with an open transaction, got ${showValue(value)}.`,
+    remedy: 'Pass the manager that dataSource.transaction() gives to its callback, or leave the option out.',
+    fields: { field: 'manager', value },
+  });
 }
 
 function throwFirst(outcomes: readonly PublishOutcome[]): void {

@@ -30,6 +30,8 @@ export interface TaskSenderOptions extends TaskPublisherOptions {
   readonly registry: TaskRegistry;
   /** Runs one attempt of a message in this process, through the whole pipeline, and gives its value. */
   readonly runHere?: (message: OutgoingMessage) => Promise<unknown>;
+  /** Aborts when the application closes: whoever waits for a result then is told so. */
+  readonly closed?: AbortSignal;
 }
 
 /** One call of `sendMany`. */
@@ -46,11 +48,11 @@ export class TaskSender {
   private readonly handles: TaskHandleContext;
 
   constructor(protected readonly options: TaskSenderOptions) {
-    const { settings, clock, stores, events } = options;
+    const { settings, clock, stores, events, closed } = options;
     const resultExpiresMs = toMilliseconds(settings.resultExpires, 'resultExpires');
     const { controlSecret: secret } = settings.worker;
     const signer = secret === undefined ? undefined : new CommandSigner(secret, clock);
-    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings), signer };
+    this.handles = { stores, clock, resultExpiresMs, serializers: serializersFrom(settings), signer, closed };
     const origin = `gen${process.pid}@${hostname()}`;
     this.publisher = new TaskPublisher(options);
     this.builder = messageBuilder({ settings, clock, origin, broker: stores.broker, events });

@@ -107,7 +107,7 @@ export function taskHeaders(
     group: message.group ?? null,
     group_index: message.groupIndex ?? null,
     retries: message.retries,
-    timelimit: [seconds(message.timeLimitMs, 'timeLimitMs'), seconds(message.softTimeLimitMs, 'softTimeLimitMs')],
+    timelimit: [seconds(message.timeLimitMs, 'timeLimit'), seconds(message.softTimeLimitMs, 'softTimeLimit')],
     root_id: message.rootId,
     parent_id: message.parentId ?? null,
     ...(message.argsRepr === undefined ? {} : { argsrepr: message.argsRepr }),
@@ -145,7 +145,7 @@ export function leanHeaders(message: TaskEnvelope, compression: string | undefin
   if (message.groupIndex !== undefined) headers['group_index'] = message.groupIndex;
   if (message.retries > 0) headers['retries'] = message.retries;
   if (timeLimitMs !== undefined || softTimeLimitMs !== undefined) {
-    headers['timelimit'] = [seconds(timeLimitMs, 'timeLimitMs'), seconds(softTimeLimitMs, 'softTimeLimitMs')];
+    headers['timelimit'] = [seconds(timeLimitMs, 'timeLimit'), seconds(softTimeLimitMs, 'softTimeLimit')];
   }
   if (rootId !== id) headers['root_id'] = rootId;
   if (message.parentId !== undefined) headers['parent_id'] = message.parentId;

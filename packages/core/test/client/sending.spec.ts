@@ -276,6 +276,11 @@ describe('the typed client', () => {
     ['shadow', 1],
     ['retry', 5],
     ['retry', true],
+    ['timeLimit', 0],
+    ['softTimeLimit', 0],
+    // A manager that is not there must not mean: send it whatever becomes of the transaction.
+    ['manager', null],
+    ['manager', 5],
   ])('refuses %s: %j before anything is sent', async (field, value) => {
     const { client, driver } = clientWith();
     const options = { [field]: value } as never;
@@ -284,6 +289,14 @@ describe('the typed client', () => {
       fields: { field },
     });
     expect(await driver.inspector?.queues()).toEqual([]);
+  });
+
+  it.each([[null], [5], ['x'], [[]]])('refuses %j as options', async (options) => {
+    const { client } = clientWith();
+    await expect(client.for(Mail).send.applyAsync(['a'], options as never)).rejects.toMatchObject({
+      code: 'TASK_OPTIONS_INVALID',
+      fields: { field: 'options' },
+    });
   });
 
   it('refuses one id for several calls', async () => {

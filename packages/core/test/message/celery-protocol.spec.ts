@@ -110,7 +110,7 @@ describe('our messages', () => {
     ['a task with a newline', { task: 'a\nb' }, 'task'],
     ['an eta beyond year 9999', { eta: 8.64e15 }, 'eta'],
     ['an eta that is NaN', { eta: NaN }, 'eta'],
-    ['a time limit of Infinity', { timeLimitMs: Infinity }, 'timeLimitMs'],
+    ['a time limit of Infinity', { timeLimitMs: Infinity }, 'timeLimit'],
     ['a custom header with a reserved name', { customHeaders: { id: 'x' } }, 'headers.id'],
     [
       'a custom header named __proto__',

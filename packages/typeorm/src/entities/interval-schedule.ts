@@ -16,6 +16,6 @@ export class IntervalSchedule {
   period: IntervalPeriod;
 
   /** Start of the grid, epoch milliseconds; 0: the Unix epoch. */
-  @Column({ ...bigintColumn, name: 'anchor' })
+  @Column({ ...bigintColumn, name: 'anchor', default: 0 })
   anchor: number;
 }

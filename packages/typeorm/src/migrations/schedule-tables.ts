@@ -5,7 +5,8 @@ import type { DatabaseTypes } from './1763700000000-create-taskqueue.js';
 export function scheduleTables({ table, identity, bigint, boolean, double }: DatabaseTypes): string[] {
   return [
     `create table if not exists ${table('interval_schedule')} (
-      id ${identity}, every ${bigint} not null, period varchar(24) not null, anchor ${bigint} not null default 0)`,
+      id ${identity}, every ${bigint} not null,
+      period varchar(24) not null default 'seconds', anchor ${bigint} not null default 0)`,
     `create table if not exists ${table('crontab_schedule')} (
       id ${identity},
       minute varchar(240) not null default '*', hour varchar(96) not null default '*',
@@ -14,7 +15,8 @@ export function scheduleTables({ table, identity, bigint, boolean, double }: Dat
       gap varchar(8) not null default 'run', day_rule varchar(8) not null default 'and')`,
     `create table if not exists ${table('clocked_schedule')} (id ${identity}, clocked_time ${bigint} not null)`,
     `create table if not exists ${table('solar_schedule')} (
-      id ${identity}, event varchar(24) not null, latitude ${double} not null, longitude ${double} not null)`,
+      id ${identity}, event varchar(24) not null default 'sunrise',
+      latitude ${double} not null, longitude ${double} not null)`,
     `create table if not exists ${table('periodic_task')} (
       id ${identity},
       name varchar(200) not null unique,
