@@ -282,14 +282,14 @@ export class TaskQueueRuntime {
   }
 }
 
-/** An empty text, as an unset variable of a compose file leaves it, gives nothing. */
-function given<T>(choice: T | undefined): T | undefined {
-  return choice === '' ? undefined : choice;
+/** An empty text, as an unset variable of a compose file leaves it, gives nothing; null is a wrong choice. */
+function given<T>(...choices: readonly (T | undefined)[]): T | undefined {
+  return choices.find((choice) => choice !== undefined && choice !== '');
 }
 
 async function storesFrom(options: TaskQueueModuleOptions, env: Environment): Promise<Stores> {
   const byUrl = new Map<string, Promise<Driver>>();
-  const common = given(options.driver) ?? given(env['TASKQUEUE_URL']);
+  const common = given(options.driver, env['TASKQUEUE_URL']);
   const make = (choice: DriverOrUrl | undefined, path: string): Promise<Driver> | undefined => {
     if (choice === undefined) return undefined;
     if (isDriver(choice)) return Promise.resolve(choice);
@@ -299,10 +299,10 @@ async function storesFrom(options: TaskQueueModuleOptions, env: Environment): Pr
     byUrl.set(choice, known);
     return known;
   };
-  const brokerChoice = given(options.broker) ?? given(env['TASKQUEUE_BROKER_URL']) ?? common ?? EMBEDDED_URL;
-  const resultWish = given(options.results) ?? given(env['TASKQUEUE_RESULTS_URL']);
-  const resultChoice = resultWish ?? common;
-  const scheduleChoice = given(options.schedules) ?? given(env['TASKQUEUE_SCHEDULES_URL']) ?? common;
+  const brokerChoice = given(options.broker, env['TASKQUEUE_BROKER_URL'], common, EMBEDDED_URL);
+  const resultWish = given(options.results, env['TASKQUEUE_RESULTS_URL']);
+  const resultChoice = given(resultWish, common);
+  const scheduleChoice = given(options.schedules, env['TASKQUEUE_SCHEDULES_URL'], common);
   const [broker, results, schedules] = await allOf([
     make(brokerChoice, 'broker'),
     resultChoice === false || resultChoice === RPC_URL ? undefined : make(resultChoice, 'results'),

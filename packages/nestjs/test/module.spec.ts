@@ -183,6 +183,7 @@ describe('configuration', () => {
   it.each([
     [{ drivr: 'memory:' }, /drivr: expected one of driver, broker, [^]*defaultQueue/],
     [{ driver: 5 }, /driver: expected a driver or the URL of one, got 5/],
+    [{ driver: null }, /driver: expected a driver or the URL of one, got null/],
     [{ results: true }, /results: expected a driver or the URL of one, got true/],
     [{ schedules: {} }, /schedules: expected a driver or the URL of one/],
     [{ logger: console }, /logger: expected an object with the methods fatal, error/],

@@ -101,6 +101,7 @@ export function validateSettings(over: TaskQueueSettingsInit, under: TaskQueueSe
   const merged = overlay(overlay(DEFAULT_SETTINGS, under), over);
   const parsed = SETTINGS.safeParse(merged);
   const found = parsed.success ? [] : parsed.error.issues.flatMap((issue) => problems(issue, merged));
+  found.push(...misshapen(over));
   found.push(...contradictions(merged.worker), ...portless('worker', merged.worker), ...portless('beat', merged.beat));
   if (found.length > 0) throw new ConfigurationError(found.map(hideSecret));
   const { client, worker, beat } = merged;
@@ -109,6 +110,16 @@ export function validateSettings(over: TaskQueueSettingsInit, under: TaskQueueSe
     client: Object.freeze(client),
     worker: Object.freeze(worker),
     beat: Object.freeze(beat),
+  });
+}
+
+/** Spread over the defaults, what is no object would change nothing, and nobody would hear of it. */
+function misshapen(init: TaskQueueSettingsInit): ConfigurationProblem[] {
+  const groups = ['client', 'worker', 'beat'] as const;
+  return groups.flatMap((path) => {
+    const value: unknown = init[path];
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return value === undefined || isObject ? [] : [{ path, expected: 'an object with settings', value }];
   });
 }
 

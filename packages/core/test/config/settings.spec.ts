@@ -84,6 +84,15 @@ describe('settings', () => {
     }
   });
 
+  it.each([
+    ['worker', null],
+    ['worker', 5],
+    ['beat', 'soon'],
+    ['client', []],
+  ])('refuse %s: %s, which sets nothing', (path, value) => {
+    expect(() => validateSettings({ [path]: value } as never)).toThrow(`${path}: expected an object with settings`);
+  });
+
   it('come from the environment under one prefix, each by a name derived from its path', () => {
     expect(environmentName('worker.trackStarted')).toBe('TASKQUEUE_WORKER_TRACK_STARTED');
     expect(settingPaths()).toContain('beat.poll');
