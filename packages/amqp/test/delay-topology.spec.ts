@@ -84,7 +84,7 @@ describe.skipIf(!rabbitmqIsInstalled)('the ways of delayed messages', { timeout:
         const consumer = await opened.consume([queue]);
         if (queueType === 'classic') await opened.broker.publish([outgoing(queue, { delayMs: 600_000 })]);
         await areThere(url);
-        for (const command of ['stop_app', 'force_reset', 'start_app']) await server.control(command);
+        for (const command of ['stop_app', 'reset', 'start_app']) await server.control(command);
         await comes(url, queue, consumer);
       });
     },
