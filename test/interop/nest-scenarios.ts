@@ -6,6 +6,7 @@ import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { SharedTask, TaskClient, TaskQueueModule } from '@taskqueue/nestjs';
 import { describe, expect, it } from 'vitest';
+import { dialect } from './python-peer.js';
 import type { Scene } from './scene.js';
 
 @Injectable()
@@ -43,7 +44,7 @@ export function nestScenarios(scene: () => Scene): void {
     const queue = scene().queue('nest');
     process.env['INTEROP_NEST_PYTHON_QUEUE'] = scene().pythonQueue;
     const { broker, results } = scene().drivers();
-    const options = { defaultQueue: queue, dialect: '5.2', embedded: 'worker', worker: { logTasks: false } } as const;
+    const options = { defaultQueue: queue, dialect, embedded: 'worker', worker: { logTasks: false } } as const;
     const app = await Test.createTestingModule({
       imports: [TaskQueueModule.forRoot({ ...options, broker, ...(results === undefined ? {} : { results }) })],
       providers: [Greetings],

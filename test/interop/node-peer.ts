@@ -22,6 +22,7 @@ import {
   validateSettings,
   Worker,
 } from '@taskqueue/core';
+import { dialect } from './python-peer.js';
 
 /** An exception of the application's own. */
 export class OrderError extends Error {
@@ -53,7 +54,7 @@ export class NodePeer {
   private constructor(private readonly init: NodePeerInit) {
     this.settings = {
       defaultQueue: init.queue,
-      dialect: '5.2',
+      dialect,
       ...init.settings,
       worker: { logTasks: false, shutdownGrace: '5s', ...init.settings?.worker },
     };

@@ -1,11 +1,14 @@
 import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 /** Debian's Python, which has Debian's Celery; undefined where there is none, and the set-up has said so. */
 export const python = process.env['TEST_PYTHON_CELERY'];
+
+/** The one that fits that Celery. */
+export const dialect = dialectOf(python);
 
 /** Where a Python process finds everything; see python/tasks.py. */
 export interface PythonSurroundings {
@@ -189,4 +192,11 @@ async function said(child: ChildProcessWithoutNullStreams, stream: NodeJS.Readab
   child.stderr.on('data', (chunk: unknown) => {
     if (process.env['INTEROP_LOG'] !== undefined) process.stderr.write(String(chunk));
   });
+}
+
+function dialectOf(program: string | undefined): '5.2' | '5.6' {
+  if (program === undefined) return '5.6';
+  const version = spawnSync(program, ['-c', 'import celery; print(celery.__version__)'], { encoding: 'utf8' }).stdout;
+  const [major, minor] = version.split('.').map(Number) as [number, number];
+  return major * 100 + minor < 503 ? '5.2' : '5.6';
 }

@@ -22,7 +22,7 @@ describe.skipIf(!rabbitmqIsInstalled)('a broker', { timeout: 120_000 }, () => {
   afterAll(() => server?.remove());
 
   const withDriver = async (
-    options: { blockedTimeoutMs?: number; confirmTimeoutMs?: number },
+    options: Parameters<typeof openDriver>[0],
     body: (opened: OpenedDriver) => Promise<void>,
   ): Promise<void> => {
     const opened = await openDriver({ url: server.url, ...options });
