@@ -37,6 +37,8 @@ const LONGEST_RETRY_MS = 2_000;
 export class RedisConnection {
   readonly isCluster: boolean;
   private main: Redis | Cluster | undefined;
+  /** The client does not tell those who wait for it to be made again that it never will be. */
+  private ended = deferred<never>();
   private readonly listeners = new Set<() => void>();
 
   constructor(
@@ -52,6 +54,8 @@ export class RedisConnection {
     this.watch(client);
     await connect(client);
     this.main = client;
+    this.ended = deferred();
+    this.ended.promise.catch(() => undefined);
     client.on('ready', () => {
       for (const listener of this.listeners) listener();
     });
@@ -100,11 +104,13 @@ export class RedisConnection {
     return client instanceof Cluster ? client.nodes('master') : [client];
   }
 
-  /** Ends the connection and every command under way. */
+  /** Ends the connection, every command under way and all that wait for the connection. */
   close(): void {
     const client = this.main;
+    if (client === undefined) return;
     this.main = undefined;
-    client?.disconnect();
+    client.disconnect();
+    this.ended.reject(notConnected('the driver was closed'));
   }
 
   private client(): Redis | Cluster {
@@ -121,7 +127,7 @@ export class RedisConnection {
 
   private async sendLater<T>(call: (client: Redis | Cluster) => Promise<T>): Promise<T> {
     const client = this.client();
-    await becomeReady(client, RECONNECT_PATIENCE_MS);
+    await Promise.race([becomeReady(client, RECONNECT_PATIENCE_MS), this.ended.promise]);
     return call(client).catch(rejectAsSent);
   }
 

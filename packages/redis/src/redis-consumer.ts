@@ -42,8 +42,11 @@ const LONGEST_WAIT_MS = 5_000;
 const WATCH_AFTER_MS = 50;
 /** A claim that is under way at an abort is waited for so long. */
 const ABORT_GRACE_MS = 250;
-/** `close` does not wait longer than this for a server that does not answer; the leases run out by themselves then. */
-const LONGEST_CLOSE_MS = 5_000;
+/**
+ * `close` does not wait longer than this for a server that does not answer; the leases run out by themselves then. A worker
+ * has five seconds after its grace, and something else to do in them.
+ */
+const LONGEST_CLOSE_MS = 4_000;
 
 /** The receiving side of one worker on Redis. */
 export class RedisConsumer implements Consumer {

@@ -179,6 +179,17 @@ describe.skipIf(!redisIsInstalled)('outages of Redis', () => {
     expect(producer.log.join('\n')).toContain('connected again');
   });
 
+  it('away: a driver that is closed keeps nobody waiting for it', async () => {
+    await server.signal('SIGKILL');
+    await eventually(() => expect(producer.log.join()).toContain('was lost'));
+    const publishing = producer.broker.publish([outgoing(queue)]);
+    await producer.driver.close();
+    expect(await publishing).toMatchObject([
+      { status: 'refused', error: { message: expect.stringContaining('was closed') as string } },
+    ]);
+    await server.start();
+  });
+
   it('away: any number of calls wait for it, and Node warns of no leak', async () => {
     const warnings: string[] = [];
     const onWarning = (warning: Error): void => void warnings.push(warning.name);
