@@ -45,13 +45,15 @@ import { driverFromUrl, EMBEDDED_URL, RPC_URL } from './driver-loader.js';
 import { EventHub } from './events/event-hub.js';
 import { dtoSchema } from './execution/dto-schema.js';
 import { findTracing } from './tracing/open-telemetry.js';
+import { waitAtMost } from './lifecycle/wait-at-most.js';
 import { nestLogger } from './logging/nest-logger.js';
 import type { DriverOrUrl, TaskQueueModuleOptions } from './task-queue.module-options.js';
 import { moduleProblems, settingsOf } from './task-queue.module-options.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
-/** For the last events of a process to be said, at most. */
+/** For the last events of a process to be said, at most; and for that and every store to be closed. */
 const LAST_EVENTS_MS = 1_000;
+const LAST_WORDS_MS = 2_500;
 
 /** Where tasks and listeners are found. */
 interface Explorers {
@@ -188,12 +190,12 @@ export class TaskQueueRuntime {
 
   async close(): Promise<void> {
     this.closing.abort();
-    const patience = new AbortController();
-    const tooLong = this.clock.sleep(LAST_EVENTS_MS, patience.signal).catch(() => undefined);
-    await Promise.race([this.dispatcher?.close(), tooLong]);
-    patience.abort();
+    const deadline = this.clock.monotonic() + LAST_WORDS_MS;
+    await waitAtMost(this.clock, LAST_EVENTS_MS, Promise.resolve(this.dispatcher?.close()));
     await this.events.close();
-    await Promise.all(this.stores.drivers.map((driver) => driver.close()));
+    const closed = Promise.all(this.stores.drivers.map((driver) => driver.close()));
+    if (!(await waitAtMost(this.clock, deadline - this.clock.monotonic(), closed)))
+      this.logger.warn('A store does not answer: it is left without its goodbye.', 'TaskQueue');
   }
 
   /** Resolves when every store answers. */

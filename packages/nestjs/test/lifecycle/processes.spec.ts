@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '@taskqueue/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TestDatabase } from '../../../../test/support/databases.js';
+import { createDatabase, isThere } from '../../../../test/support/databases.js';
+import { FaultProxy } from '../../../../test/support/fault-proxy.js';
 import { redisIsInstalled, RedisServer } from '../../../../test/support/redis-server.js';
 
 const APPLICATION = fileURLToPath(new URL('fixtures/application.mjs', import.meta.url));
@@ -203,6 +207,13 @@ describe.skipIf(!redisIsInstalled)('while its broker is away', () => {
     const env = { TASKQUEUE_URL: server.url, TASKQUEUE_WORKER_SHUTDOWN_GRACE: '4s' };
     return { server, env };
   }
+  const databases: TestDatabase[] = [];
+  afterAll(() => Promise.all(databases.splice(0).map((database) => database.remove())));
+  async function postgres(): Promise<string> {
+    const database = await createDatabase('postgres');
+    databases.push(database);
+    return database.url;
+  }
   /** How long a process takes from the signal to its end with code 0. */
   async function endsAfter(one: Service): Promise<number> {
     const began = performance.now();
@@ -248,6 +259,28 @@ describe.skipIf(!redisIsInstalled)('while its broker is away', () => {
       await server.signal('SIGKILL');
       expect(await endsAfter(worker)).toBeLessThan(IN_TIME);
       expect(worker.heard.slice(-2)).toEqual(['task aborted', 'module destroyed']);
+    },
+    40_000,
+  );
+
+  const amqp = process.env['TEST_AMQP_URL'];
+  const silenced: readonly [string, () => Promise<string>][] = [
+    ...(isThere('postgres') ? [['PostgreSQL', postgres] as [string, () => Promise<string>]] : []),
+    ...(amqp === undefined ? [] : [['RabbitMQ', async () => amqp] as [string, () => Promise<string>]]),
+  ];
+  it.concurrent.each(silenced)(
+    'a worker of a %s that is silent, with a task that does not end, ends in time',
+    async (_name, urlOf) => {
+      const url = new URL(await urlOf());
+      const proxy = await FaultProxy.open({ host: url.hostname, port: Number(url.port) });
+      [url.hostname, url.port] = ['127.0.0.1', String(proxy.port)];
+      const queue = `silent-${randomUUID()}`;
+      const env = { TASKQUEUE_URL: url.href, TASKQUEUE_DEFAULT_QUEUE: queue, TASKQUEUE_WORKER_SHUTDOWN_GRACE: '4s' };
+      const worker = service({ env: { ...env, SEND_TASK: 'yes' } });
+      await worker.hears('task started');
+      proxy.silence();
+      expect(await endsAfter(worker)).toBeLessThan(IN_TIME);
+      await proxy.close();
     },
     40_000,
   );
