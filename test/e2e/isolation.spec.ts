@@ -54,12 +54,12 @@ describe('docs/pools.md is right that', () => {
 
   it('a task whose threads are gone with their worker comes back after its lease', async () => {
     const scene = await open('threads', { TASKQUEUE_WORKER_LEASE: '2s', TASKQUEUE_WORKER_TRACK_STARTED: 'true' });
-    const other = await scene.send('nap', [2_500]);
+    const other = await scene.send('nap', [6_000]);
     await eventually(async () => expect(await other.state()).toBe('STARTED'));
     await scene.send('crash');
     expect(await scene.exitCode()).toBe('SIGSEGV');
     await scene.another(['--pool', 'prefork', '-c', '2']);
-    expect(await other.get(GET)).toBe(2_500);
+    expect(await other.get(GET)).toBe(6_000);
     expect((await other.record())?.attempts).toBe(2);
   });
 
